@@ -89,8 +89,9 @@ std::string shape_text(const Shape& shape) {
   return joined(shape, [](std::uint64_t extent) { return std::to_string(extent); });
 }
 
-std::string whole(const Whole& number) {
-  return quoted((number.negative ? "-" : "") + std::to_string(number.magnitude));
+std::string whole(Whole number) {
+  const auto magnitude = static_cast<std::uint64_t>(number < 0 ? -number : number);
+  return quoted((number < 0 ? "-" : "") + std::to_string(magnitude));
 }
 
 std::string array_json(const Array& array) {
@@ -111,7 +112,7 @@ std::string key_json(const Key& key) {
 
 std::string json(const Space& space, const Value& value) {
   switch (space.family) {
-    case Family::discrete: return "{\"int\": " + whole(Whole::of(space.dtype, value.array().data.data())) + "}";
+    case Family::discrete: return "{\"int\": " + whole(whole_of(space.dtype, value.array().data.data())) + "}";
     case Family::text: return "{\"text\": " + quoted(value.text()) + "}";
     case Family::dict: {
       std::string out;

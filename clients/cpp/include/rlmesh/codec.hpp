@@ -81,25 +81,24 @@ struct Value {
     return Array(type, {}, bytes);
   }
 
-  const Array& array() const { return get<Array>("an array"); }
-  const std::string& text() const { return get<std::string>("a text"); }
-  const std::vector<Value>& parts() const { return get<std::vector<Value>>("several parts"); }
-  const Graph& graph() const { return get<Graph>("a graph"); }
-  const Choice& choice() const { return get<Choice>("a choice"); }
+  // Each throws INVALID_VALUE if the value is another one.
+  const Array& array(const std::string& path = "") const { return get<Array>("an array", path); }
+  const std::string& text(const std::string& path = "") const { return get<std::string>("a text", path); }
+  const std::vector<Value>& parts(const std::string& path = "") const { return get<std::vector<Value>>("a vector of parts", path); }
+  const Graph& graph(const std::string& path = "") const { return get<Graph>("a graph", path); }
+  const Choice& choice(const std::string& path = "") const { return get<Choice>("a choice", path); }
   std::int64_t integer() const {
     const Array& found = array();
     if (found.size() != 1) throw Error(ErrorCode::invalid_value, "expected one integer");
-    return static_cast<std::int64_t>(Whole::of(found.dtype, found.data.data()).negative
-                                         ? ~Whole::of(found.dtype, found.data.data()).magnitude + 1
-                                         : Whole::of(found.dtype, found.data.data()).magnitude);
+    return static_cast<std::int64_t>(whole_of(found.dtype, found.data.data()));
   }
   bool operator==(const Value& other) const { return held == other.held; }
 
  private:
   template <class T>
-  const T& get(const char* expected) const {
+  const T& get(const char* expected, const std::string& path) const {
     if (const T* found = std::get_if<T>(&held)) return *found;
-    throw Error(ErrorCode::invalid_value, std::string("expected ") + expected);
+    throw Error(ErrorCode::invalid_value, std::string("expected ") + expected, path);
   }
 };
 
@@ -148,11 +147,6 @@ class Encoder {
   }
 
   template <class T>
-  static const T& held(const Value* value, const std::string& path, const char* expected) {
-    if (const T* found = std::get_if<T>(&value->held)) return *found;
-    throw invalid(std::string("expected ") + expected, path);
-  }
-  template <class T>
   static Data numbers(const std::vector<T>& values) {
     return Space::bytes_of(values);
   }
@@ -168,7 +162,7 @@ class Encoder {
     const Shape& shape = space.family == Family::discrete ? scalar : space.shape;
     const std::uint64_t size = element_count(shape, item_size(space.dtype), path) * item_size(space.dtype);
     for (const Value* value : values) {
-      const Array& array = held<Array>(value, path, "an array");
+      const Array& array = value->array(path);
       if (array.dtype != space.dtype || array.shape != shape || array.data.size() != size) {
         throw invalid("expected an array of the dtype and shape of the space (F-6, F-7)", path);
       }
@@ -187,29 +181,23 @@ class Encoder {
         if (data.data[i] > 1) throw invalid("expected 0 or 1 (V-7)", path);
       }
     }
+    const bool is_discrete = space.family == Family::discrete;
     const std::size_t item = item_size(space.dtype);
-    if (space.family == Family::discrete) {
-      for (std::size_t i = 0; i < data.size; i += item) in_range(space, 0, space.n, data.data + i, path);
-    } else if (space.family == Family::multi_discrete && !space.nvec.empty()) {
-      for (std::size_t i = 0; i < data.size; i += item) {
-        const std::size_t at = i % space.nvec.size();
-        in_range(space, at, Whole::of(space.dtype, space.nvec.data() + at).magnitude, data.data + i, path);
-      }
+    for (std::size_t i = 0; (is_discrete || space.family == Family::multi_discrete) && i < data.size; i += item) {
+      const std::size_t at = is_discrete ? 0 : i % space.nvec.size();
+      const Whole count = is_discrete ? Whole{space.n} : whole_of(space.dtype, space.nvec.data() + at);
+      const Whole first = space.start.empty() ? 0 : whole_of(space.dtype, space.start.data() + at);
+      const Whole found = whole_of(space.dtype, data.data + i);
+      if (found < first || found >= first + count) throw invalid("expected a number from start to start + n - 1 (V-8)", path);
     }
   }
 
  private:
-  static void in_range(const Space& space, std::size_t at, std::uint64_t count, const std::uint8_t* number, const std::string& path) {
-    const Whole first = space.start.empty() ? Whole{} : Whole::of(space.dtype, space.start.data() + at);
-    const Whole found = Whole::of(space.dtype, number);
-    if (found < first || first.plus(count - 1) < found) throw invalid("expected a number from start to start + n - 1 (V-8)", path);
-  }
-
   static void texts(const Values& values, const std::string& path, Slabs& out) {
     std::vector<std::uint32_t> lengths;
     Bytes joined;
     for (const Value* value : values) {
-      const std::string& text = held<std::string>(value, path, "a text");
+      const std::string& text = value->text(path);
       if (!is_utf8(view_of(text))) throw invalid("expected UTF-8 (V-9)", path);
       lengths.push_back(length(text.size(), path));
       joined.insert(joined.end(), text.begin(), text.end());
@@ -220,7 +208,7 @@ class Encoder {
 
   static void composites(const Space& space, const Values& values, const std::string& path, Slabs& out) {
     for (const Value* value : values) {
-      const auto& parts = held<std::vector<Value>>(value, path, "a vector of parts");
+      const auto& parts = value->parts(path);
       if (parts.size() != space.parts.size()) {
         throw invalid("expected " + std::to_string(space.parts.size()) + " parts, got " + std::to_string(parts.size()), path);
       }
@@ -228,7 +216,7 @@ class Encoder {
     Values column(values.size());
     for (std::size_t i = 0; i < space.parts.size(); ++i) {
       for (std::size_t k = 0; k < values.size(); ++k) column[k] = &std::get<std::vector<Value>>(values[k]->held)[i];
-      many(space.parts[i], column, space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i), out);
+      many(space.parts[i], column, space.part_path(path, i), out);
     }
   }
 
@@ -240,7 +228,7 @@ class Encoder {
     std::vector<std::uint32_t> lengths;
     Values elements;
     for (const Value* value : values) {
-      const auto& parts = held<std::vector<Value>>(value, path, "a vector of elements");
+      const auto& parts = value->parts(path);
       if (space.stacked && !parts.empty() && SpaceReader::is_slabless(space.parts[0])) throw invalid("expected no element of a stack without a slab (V-15)", path);
       lengths.push_back(length(parts.size(), path));
       append(elements, parts);
@@ -255,7 +243,7 @@ class Encoder {
     std::vector<std::int32_t> links;
     Values nodes, edges;
     for (const Value* value : values) {
-      const Graph& graph = held<Graph>(value, path, "a graph");
+      const Graph& graph = value->graph(path);
       if (graph.edges && space.parts.size() < 2) throw invalid("expected no features of edges (V-10)", path);
       if (graph.links && !graph.links->empty() && space.parts.size() < 2) throw invalid("expected no links of edges (V-10)", path);
       if (graph.edges && graph.links && graph.edges->size() != graph.links->size()) throw invalid("expected as many links as features of edges (V-10)", path);
@@ -284,13 +272,13 @@ class Encoder {
     std::vector<std::uint32_t> indices;
     std::vector<Values> chosen(space.parts.size());
     for (const Value* value : values) {
-      const Choice& choice = held<Choice>(value, path, "a choice");
+      const Choice& choice = value->choice(path);
       if (choice.index >= space.parts.size() || choice.value.size() != 1) throw invalid("expected an index below the number of alternatives, and a value (V-12)", path);
       indices.push_back(static_cast<std::uint32_t>(choice.index));
       chosen[choice.index].push_back(&choice.value[0]);
     }
     out.push_back(numbers(indices));
-    for (std::size_t i = 0; i < space.parts.size(); ++i) many(space.parts[i], chosen[i], path_of(path, i), out);
+    for (std::size_t i = 0; i < space.parts.size(); ++i) many(space.parts[i], chosen[i], space.part_path(path, i), out);
   }
 };
 
@@ -338,7 +326,7 @@ class Decoder {
     return checked(total, path);
   }
   static std::size_t checked(std::uint64_t count, const std::string& path) {
-    if (count > 16'777'216) throw Error(ErrorCode::limit_exceeded, "expected at most 16777216 values at one place (M-1)", path);
+    if (count > 16'777'216) throw over_limit("16777216 values at one place", path);
     return static_cast<std::size_t>(count);
   }
   // Counts values without a byte, before they are made (M-8).
@@ -346,18 +334,13 @@ class Decoder {
     if ((free_ += count) > max_free_) throw Error(ErrorCode::limit_exceeded, "expected fewer values without a byte (M-8)", path);
   }
   static bool is_byteless(const Space& space) {
-    if (space.family == Family::dict || space.family == Family::tuple) {
-      return std::all_of(space.parts.begin(), space.parts.end(), is_byteless);
-    }
-    const bool has_shape = space.family == Family::box || space.family == Family::multi_binary || space.family == Family::multi_discrete;
-    return has_shape && std::find(space.shape.begin(), space.shape.end(), 0U) != space.shape.end();
+    if (space.is_composite()) return std::all_of(space.parts.begin(), space.parts.end(), is_byteless);
+    return space.is_leaf() && std::find(space.shape.begin(), space.shape.end(), 0U) != space.shape.end();
   }
   // The number of parts that an empty stack of a space is made of, besides itself (M-8).
   static std::uint64_t stack_parts(const Space& space) {
     std::uint64_t parts = 1;
-    if (space.family == Family::dict || space.family == Family::tuple) {
-      for (const Space& part : space.parts) parts += stack_parts(part);
-    }
+    for (std::size_t i = 0; space.is_composite() && i < space.parts.size(); ++i) parts += stack_parts(space.parts[i]);
     return parts;
   }
   void stacks(const Space& features, const std::vector<std::uint32_t>& counts, const std::string& path) {
@@ -416,7 +399,7 @@ class Decoder {
   std::vector<Value> composites(const Space& space, std::size_t count, const std::string& path) {
     std::vector<std::vector<Value>> columns;
     for (std::size_t i = 0; i < space.parts.size(); ++i) {
-      columns.push_back(many(space.parts[i], count, space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i)));
+      columns.push_back(many(space.parts[i], count, space.part_path(path, i)));
     }
     std::vector<Value> values;
     values.reserve(count);
@@ -531,11 +514,11 @@ struct SlabsOfMessage {
 
   static SlabsOfMessage read(ByteView message, std::uint64_t* fields) {
     SlabsOfMessage found;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found.slabs.push_back(reader.bytes());
-      else if (reader.number() == 2 && reader.field(0)) found.batch_size = static_cast<std::uint32_t>(reader.integer());
-    }
+    std::uint32_t batch_size = 0;
+    read_fields(message, fields, [&](FieldReader& reader) {
+      if (reader.to(2, batch_size)) found.batch_size = batch_size;
+      else reader.message(1, [&](ByteView slab) { found.slabs.push_back(slab); });
+    });
     return found;
   }
 };
@@ -635,27 +618,15 @@ class DynamicReader {
 
   Dynamic value(ByteView message, const std::string& path, unsigned depth = 1) {
     if (depth > max_depth) throw malformed("expected a value of at most 24 levels (D-7)", path);
-    if (++values_ > 4'194'304) throw Error(ErrorCode::limit_exceeded, "expected at most 4194304 values in a message (M-1)", path);
+    if (++values_ > 4'194'304) throw over_limit("4194304 values in a message", path);
     std::optional<Dynamic> found;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) { reader.bytes(); found = Dynamic(); } break;
-        case 2: if (reader.field(0)) found = Dynamic(reader.integer() != 0); break;
-        case 3: if (reader.field(0)) found = Dynamic(reader.zigzag()); break;
-        case 4: if (reader.field(2)) found = big_int(reader.bytes(), path); break;
-        case 5: if (reader.field(1)) found = Dynamic(reader.number64()); break;
-        case 6: if (reader.field(2)) found = Dynamic(reader.text()); break;
-        case 7: if (reader.field(2)) found = Dynamic(reader.bytes().copy()); break;
-        case 8: if (reader.field(2)) found = scalar(reader.bytes(), path); break;
-        case 9: if (reader.field(2)) found = Dynamic(tensor(reader.bytes(), path)); break;
-        case 10: if (reader.field(2)) found = objects(reader.bytes(), path, depth); break;
-        case 11: if (reader.field(2)) found = Dynamic(Dynamic::List{elements(reader.bytes(), path, depth)}); break;
-        case 12: if (reader.field(2)) found = Dynamic(Dynamic::Tuple{elements(reader.bytes(), path, depth)}); break;
-        case 13: if (reader.field(2)) found = Dynamic(map(reader.bytes(), path, depth + 1)); break;
-        default: break;
-      }
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      if (reader.is(2, 0)) found = Dynamic(reader.integer() != 0);
+      else if (reader.is(3, 0)) found = Dynamic(reader.zigzag());
+      else if (reader.is(5, 1)) found = Dynamic(reader.number64());
+      else if (reader.is(6, 2)) found = Dynamic(reader.text());
+      else if (reader.type() == 2 && reader.number() <= 13) found = part(reader.number(), reader.bytes(), path, depth);
+    });
     if (!found) throw malformed("a value has no kind, or an unknown one (D-1)", path);
     return std::move(*found);
   }
@@ -664,40 +635,30 @@ class DynamicReader {
   Dynamic::Map map(ByteView message, const std::string& path, unsigned depth = 1) {
     Dynamic::Map found;
     std::set<Bytes> seen;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.field(2) != 1) continue;
-      if (found.entries.size() == 1'048'576) throw Error(ErrorCode::limit_exceeded, "expected at most 1048576 entries (M-1)", path);
-      FieldReader entry(reader.bytes(), fields_);
+    const auto entry = [&](ByteView bytes) {
+      if (found.entries.size() == 1'048'576) throw over_limit("1048576 entries", path);
       std::optional<Dynamic> key, part;
-      Bytes encoded;
-      while (entry.next()) {
-        if (entry.number() == 1 && entry.field(2)) {
-          std::string name = entry.text();
-          if (name.size() > max_key_bytes) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of a key (M-1)", path);
-          encoded.assign(1, 's');
-          encoded.insert(encoded.end(), name.begin(), name.end());
-          key = Dynamic(std::move(name));
-        } else if (entry.number() == 2 && entry.field(2)) {
-          const ByteView other = entry.bytes();
-          key = value(other, path, depth);
+      std::string at = path;
+      read_fields(bytes, fields_, [&](FieldReader& reader) {
+        if (reader.is(1, 2)) {
+          key = Dynamic(reader.text());
+          at = path_of(path, Key(*key->get<std::string>()));
+        } else if (reader.is(2, 2)) {
+          key = value(reader.bytes(), path, depth);
           if (key->get<std::string>() != nullptr || !is_key(*key)) throw malformed("a value of this kind is no key (D-6)", path);
-          encoded.assign(1, 'o');
-          const Bytes canonical = write_key(*key);
-          encoded.insert(encoded.end(), canonical.begin(), canonical.end());
-          if (encoded.size() > max_key_bytes) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of a key (M-1)", path);
-        } else if (entry.number() == 3 && entry.field(2)) {
-          const ByteView message_of_part = entry.bytes();
-          const auto* name = key ? key->get<std::string>() : nullptr;
-          part = value(message_of_part, name != nullptr ? path_of(path, Key(*name)) : path, depth);
+        } else if (reader.is(3, 2)) {
+          part = value(reader.bytes(), at, depth);
         }
-      }
+      });
       if (!key) throw malformed("an entry of a map has no key (D-6)", path);
-      const auto* own = key->get<std::string>();
-      if (!part) throw malformed("an entry of a map has no value (D-6)", own != nullptr ? path_of(path, Key(*own)) : path);
-      if (!seen.insert(encoded).second) throw malformed("a key stands twice in a map (D-6)", path);
+      if (!part) throw malformed("an entry of a map has no value (D-6)", at);
+      Bytes encoded = write_key(*key);
+      const auto* name = key->get<std::string>();
+      if ((name != nullptr ? name->size() : encoded.size()) > max_key_bytes) throw over_limit("65536 bytes of a key", path);
+      if (!seen.insert(std::move(encoded)).second) throw malformed("a key stands twice in a map (D-6)", path);
       found.entries.emplace_back(std::move(*key), std::move(*part));
-    }
+    };
+    read_fields(message, fields_, [&](FieldReader& reader) { reader.message(1, entry); });
     return found;
   }
 
@@ -712,7 +673,7 @@ class DynamicReader {
   }
   static Dynamic big_int(ByteView bytes, const std::string& path) {
     if (bytes.size == 0) throw malformed("an integer has no byte (D-2)", path);
-    if (bytes.size > 65'536) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of an integer (M-1)", path);
+    if (bytes.size > 65'536) throw over_limit("65536 bytes of an integer", path);
     Bytes data = bytes.copy();
     const auto is_spare = [&] {
       const std::uint8_t last = data.back(), before = data[data.size() - 2];
@@ -731,32 +692,41 @@ class DynamicReader {
     }
     return copy;
   }
+  Dynamic part(std::uint32_t kind, ByteView bytes, const std::string& path, unsigned depth) {
+    switch (kind) {
+      case 1: return Dynamic();
+      case 4: return big_int(bytes, path);
+      case 7: return bytes.copy();
+      case 8: return scalar(bytes, path);
+      case 9: return tensor(bytes, path);
+      case 10: return objects(bytes, path, depth);
+      case 11: return Dynamic::List{elements(bytes, path, depth)};
+      case 12: return Dynamic::Tuple{elements(bytes, path, depth)};
+      case 13: return map(bytes, path, depth + 1);
+      default: throw malformed("a value has another wire type than its schema", path);
+    }
+  }
   Dynamic scalar(ByteView message, const std::string& path) {
     std::uint64_t dtype = 0;
     ByteView data;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) dtype = reader.integer();
-      else if (reader.number() == 2 && reader.field(2)) data = reader.bytes();
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) { return reader.to(1, dtype) || reader.to(2, data); });
     const DType type = read_dtype(dtype, path);
     if (data.size != item_size(type)) throw malformed("a scalar has another size than its dtype (D-4)", path);
-    return Dynamic(Dynamic::Scalar{type, checked(type, data, path)});
+    return Dynamic::Scalar{type, checked(type, data, path)};
   }
-  static void dimension(Shape& shape, std::uint64_t extent, const std::string& path) {
-    if (shape.size() == 32) throw Error(ErrorCode::limit_exceeded, "expected at most 32 dimensions (M-1)", path);
-    shape.push_back(extent);
+  static bool dimension(Shape& shape, FieldReader& reader, std::uint32_t number, const std::string& path) {
+    return reader.integers(number, [&](std::uint64_t extent) {
+      if (shape.size() == 32) throw over_limit("32 dimensions", path);
+      shape.push_back(extent);
+    });
   }
-  Array tensor(ByteView message, const std::string& path) {
+  Dynamic tensor(ByteView message, const std::string& path) {
     std::uint64_t dtype = 0;
     Shape shape;
     ByteView data;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) dtype = reader.integer();
-      else if (reader.number() == 2) reader.integers([&](std::uint64_t extent) { dimension(shape, extent, path); });
-      else if (reader.number() == 3 && reader.field(2)) data = reader.bytes();
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      return reader.to(1, dtype) || dimension(shape, reader, 2, path) || reader.to(3, data);
+    });
     const DType type = read_dtype(dtype, path);
     const std::uint64_t item = item_size(type);
     if (data.size != element_count(shape, item, path) * item) throw malformed("a tensor has another size than its shape (D-5)", path);
@@ -764,20 +734,20 @@ class DynamicReader {
   }
   std::vector<Dynamic> elements(ByteView message, const std::string& path, unsigned depth, std::uint32_t field = 1, Shape* shape = nullptr) {
     std::vector<Dynamic> found;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (shape != nullptr && reader.number() == 1) reader.integers([&](std::uint64_t extent) { dimension(*shape, extent, path); });
-      if (reader.number() != field || !reader.field(2)) continue;
-      if (found.size() == 1'048'576) throw Error(ErrorCode::limit_exceeded, "expected at most 1048576 elements (M-1)", path);
-      found.push_back(value(reader.bytes(), path_of(path, found.size()), depth + 1));
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      if (shape != nullptr && dimension(*shape, reader, 1, path)) return;
+      reader.message(field, [&](ByteView bytes) {
+        if (found.size() == 1'048'576) throw over_limit("1048576 elements", path);
+        found.push_back(value(bytes, path_of(path, found.size()), depth + 1));
+      });
+    });
     return found;
   }
   Dynamic objects(ByteView message, const std::string& path, unsigned depth) {
     Dynamic::Objects found;
     found.elements = elements(message, path, depth, 2, &found.shape);
     if (found.elements.size() != element_count(found.shape, 1, path)) throw malformed("an array has another number of elements than its shape (D-5)", path);
-    return Dynamic(std::move(found));
+    return found;
   }
 
   std::uint64_t own_ = 0;
@@ -802,45 +772,36 @@ inline FieldWriter write_map(const Dynamic::Map& map, unsigned depth = 1) {
 
 inline FieldWriter write_dynamic(const Dynamic& value, unsigned depth) {
   if (depth > max_depth) throw Error(ErrorCode::invalid_result, "expected a value of at most 24 levels (D-7)");
-  FieldWriter out;
-  const auto list = [&](std::uint32_t field, const std::vector<Dynamic>& elements) {
-    FieldWriter part;
-    for (const Dynamic& element : elements) part.message(1, write_dynamic(element, depth + 1));
-    out.message(field, part);
+  FieldWriter out, part;
+  const auto elements = [&](std::uint32_t field, const std::vector<Dynamic>& found) {
+    for (const Dynamic& element : found) part.message(field, write_dynamic(element, depth + 1));
   };
   switch (value.held.index()) {
-    case 0: out.message(1, FieldWriter()); break;
+    case 0: out.message(1, part); break;
     case 1: out.present(2, *value.get<bool>() ? 1 : 0); break;
     case 2: out.present(3, FieldWriter::zigzag(*value.get<std::int64_t>())); break;
     case 3: out.bytes(4, value.get<Dynamic::BigInt>()->bytes); break;
     case 4: out.present64(5, *value.get<double>()); break;
     case 5: out.bytes(6, view_of(*value.get<std::string>())); break;
     case 6: out.bytes(7, *value.get<Bytes>()); break;
-    case 7: {
-      FieldWriter part;
+    case 7:
       part.integer(1, static_cast<std::uint64_t>(value.get<Dynamic::Scalar>()->dtype));
       part.bytes(2, value.get<Dynamic::Scalar>()->data);
       out.message(8, part);
       break;
-    }
-    case 8: {
-      const Array& array = *value.get<Array>();
-      FieldWriter part;
-      part.integer(1, static_cast<std::uint64_t>(array.dtype));
-      part.packed(2, array.shape);
-      if (array.data.size() != 0) part.bytes(3, array.data);
+    case 8:
+      part.integer(1, static_cast<std::uint64_t>(value.get<Array>()->dtype));
+      part.packed(2, value.get<Array>()->shape);
+      if (value.get<Array>()->data.size() != 0) part.bytes(3, value.get<Array>()->data);
       out.message(9, part);
       break;
-    }
-    case 9: {
-      FieldWriter part;
+    case 9:
       part.packed(1, value.get<Dynamic::Objects>()->shape);
-      for (const Dynamic& element : value.get<Dynamic::Objects>()->elements) part.message(2, write_dynamic(element, depth + 1));
+      elements(2, value.get<Dynamic::Objects>()->elements);
       out.message(10, part);
       break;
-    }
-    case 10: list(11, value.get<Dynamic::List>()->elements); break;
-    case 11: list(12, value.get<Dynamic::Tuple>()->elements); break;
+    case 10: elements(1, value.get<Dynamic::List>()->elements), out.message(11, part); break;
+    case 11: elements(1, value.get<Dynamic::Tuple>()->elements), out.message(12, part); break;
     default: out.message(13, write_map(*value.get<Dynamic::Map>(), depth + 1));
   }
   return out;
@@ -864,17 +825,12 @@ inline std::optional<Nonconformity> nonconformity(const Space& space, const Valu
   switch (space.family) {
     case Family::box: {
       const Array& array = value.array();
-      const std::size_t item = item_size(space.dtype);
-      for (std::size_t i = 0; i < array.size(); ++i) {
-        const std::uint8_t* number = array.data.data() + i * item;
-        const bool is_nan = is_float(space.dtype) && std::isnan(number_of(space.dtype, number));
-        const std::uint8_t* low = space.low.data.data() + (space.low.uniform ? 0 : i * item);
-        const std::uint8_t* high = space.high.data.data() + (space.high.uniform ? 0 : i * item);
-        if (is_nan || is_less(space.dtype, number, low) || is_less(space.dtype, high, number)) {
-          return Nonconformity{path, "element " + std::to_string(i) + " is out of bounds, or NaN: " + std::to_string(array.number(i))};
-        }
-      }
-      return std::nullopt;
+      const bool is_everything = is_integer(space.dtype) && space.low.uniform && space.high.uniform &&
+                                 whole_of(space.dtype, space.low.data.data()) == smallest(space.dtype) &&
+                                 whole_of(space.dtype, space.high.data.data()) == largest(space.dtype);
+      const std::size_t i = is_everything ? array.size() : first_outside(space.dtype, array.data, space.low, space.high);
+      if (i == array.size()) return std::nullopt;
+      return Nonconformity{path, "element " + std::to_string(i) + " is out of bounds, or NaN: " + std::to_string(array.number(i))};
     }
     case Family::text: {
       const std::vector<std::string> found = characters_of(value.text()), known = characters_of(space.charset);
@@ -890,8 +846,7 @@ inline std::optional<Nonconformity> nonconformity(const Space& space, const Valu
     case Family::dict:
     case Family::tuple:
       for (std::size_t i = 0; i < space.parts.size(); ++i) {
-        const std::string at = space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i);
-        if (auto found = nonconformity(space.parts[i], value.parts()[i], at)) return found;
+        if (auto found = nonconformity(space.parts[i], value.parts()[i], space.part_path(path, i))) return found;
       }
       return std::nullopt;
     case Family::sequence: return among(space.parts[0], value.parts(), path + "[0]");

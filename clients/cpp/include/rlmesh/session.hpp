@@ -22,23 +22,18 @@ enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5 };
 
 // Returns whether two versions of the spec talk (E-2).
 inline bool talks(const std::string& a, const std::string& b) {
+  // Returns the first number of a final version; "" of another text.
   const auto major = [](const std::string& version) -> std::string {
-    std::size_t dots = 0, digits = 0;
-    for (std::size_t i = 0; i <= version.size(); ++i) {
-      if (i == version.size() || version[i] == '.') {
-        if (digits == 0 || (digits > 1 && version[i - digits] == '0')) return "";
-        dots += i < version.size();
-        digits = 0;
-      } else if (version[i] >= '0' && version[i] <= '9') {
-        ++digits;
-      } else {
-        return "";
-      }
+    std::size_t parts = 0;
+    for (std::size_t at = 0, end = 0; at <= version.size(); at = end + 1, ++parts) {
+      end = std::min(version.find('.', at), version.size());
+      const bool has_digits = end > at && version.find_first_not_of("0123456789", at) >= end;
+      if (!has_digits || (version[at] == '0' && end - at > 1)) return "";
     }
-    return dots == 2 ? version.substr(0, version.find('.')) : "";
+    return parts == 3 ? version.substr(0, version.find('.')) : "";
   };
-  const bool is_pre_release = major(a).empty() && (a.find("rc") != std::string::npos || a.find('-') != std::string::npos);
-  return (a == b && (is_pre_release || !major(a).empty())) || (!major(a).empty() && major(a) == major(b));
+  if (!major(a).empty()) return major(a) == major(b);
+  return a == b && (a.find("rc") != std::string::npos || a.find('-') != std::string::npos);
 }
 
 // What an environment is: spaces, and facts for its clients.
@@ -57,26 +52,20 @@ struct Contract {
   static Contract read(ByteView message) {
     Contract found;
     std::uint64_t fields = 0;
-    bool has_spaces[2] = {false, false};
-    FieldReader reader(message, &fields);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) found.id = reader.text(); break;
-        case 3:
-          if (reader.field(2)) found.observation_space = SpaceReader::read(reader.bytes(), "observation_space"), has_spaces[0] = true;
-          break;
-        case 4:
-          if (reader.field(2)) found.action_space = SpaceReader::read(reader.bytes(), "action_space"), has_spaces[1] = true;
-          break;
-        case 5: if (reader.field(0)) found.num_envs = static_cast<std::uint32_t>(reader.integer()); break;
-        case 6: if (reader.field(0)) found.vector = reader.integer() != 0; break;
-        case 8: if (reader.field(2)) found.read_render(reader.bytes()); break;
-        case 9: if (reader.field(2)) found.metadata = DynamicReader(&fields).map(reader.bytes(), "metadata"); break;
-        case 10: if (reader.field(2)) found.tags = reader.bytes().copy(); break;
-        default: break;
-      }
-    }
-    if (found.id.empty() || !has_spaces[0] || !has_spaces[1] || found.num_envs < 1) {
+    bool has_observation = false, has_action = false;
+    const auto render = [&](ByteView part) {
+      read_fields(part, &fields, [&](FieldReader& reader) { return reader.to(1, found.render_mode) || reader.to(3, found.render_fps); });
+    };
+    const auto space = [](Space& out, bool& has, const char* path) {
+      return [&out, &has, path](ByteView part) { out = SpaceReader::read(part, path), has = true; };
+    };
+    read_fields(message, &fields, [&](FieldReader& reader) {
+      return reader.to(1, found.id) || reader.message(3, space(found.observation_space, has_observation, "observation_space")) ||
+             reader.message(4, space(found.action_space, has_action, "action_space")) || reader.to(5, found.num_envs) ||
+             reader.to(6, found.vector) || reader.message(8, render) || reader.to(10, found.tags) ||
+             reader.message(9, [&](ByteView part) { found.metadata = DynamicReader(&fields).map(part, "metadata"); });
+    });
+    if (found.id.empty() || !has_observation || !has_action || found.num_envs < 1) {
       throw malformed("expected a contract with an id, two spaces and num_envs (T-3)", "contract");
     }
     return found;
@@ -104,14 +93,6 @@ struct Contract {
     return out;
   }
 
- private:
-  void read_render(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) render_mode = reader.text();
-      else if (reader.number() == 3 && reader.field(1)) render_fps = reader.number64();
-    }
-  }
 };
 
 // The first observation of an episode.
@@ -202,6 +183,10 @@ struct Failure {
   std::string holder;
   std::uint64_t held_ms = 0;
 
+  Failure(ErrorCode number, std::string text, std::string where = "")
+      : code(number), message(std::move(text)), path(std::move(where)) {}
+  explicit Failure(const Error& error) : Failure(error.code(), error.message(), error.path()) {}
+
   void write(FieldWriter& out) const {
     out.integer(1, static_cast<std::uint64_t>(code));
     out.text(2, message.substr(0, 4096));
@@ -234,13 +219,11 @@ struct PeerInfo {
 
   static PeerInfo read(ByteView message) {
     PeerInfo found;
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found.spec_version = reader.text();
-      else if (reader.number() == 3 && reader.field(2)) found.implementation = reader.text();
-      else if (reader.number() == 4) reader.integers([&](std::uint64_t c) { found.capabilities.insert(static_cast<std::uint32_t>(c)); });
-      else if (reader.number() == 5 && reader.field(2)) found.name = reader.text();
-    }
+    const auto capability = [&](std::uint64_t number) { found.capabilities.insert(static_cast<std::uint32_t>(number)); };
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.to(1, found.spec_version) || reader.to(3, found.implementation) || reader.integers(4, capability) ||
+             reader.to(5, found.name);
+    });
     return found;
   }
   FieldWriter write() const {
@@ -263,26 +246,19 @@ struct Envelope {
   // The last member of the oneofs; a higher number is a field that is not known (G-3).
   static constexpr std::uint32_t last_member = 17;
 
-  // Reads a SessionRequest (first member 3) or a SessionResponse.
+  // Reads a SessionRequest or a SessionResponse.
   static Envelope read(ByteView frame, std::uint64_t* fields) {
     Envelope found;
-    FieldReader reader(frame, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) {
-        found.sequence = reader.integer();
-      } else if (reader.number() >= 3 && reader.number() <= last_member && reader.field(2)) {
-        const bool again = found.kind == reader.number();
-        found.kind = reader.number();
-        const ByteView part = reader.bytes();
-        if (again) {
-          if (found.merged.empty()) found.merged = found.body.copy();
-          found.merged.insert(found.merged.end(), part.data, part.data + part.size);
-        } else {
-          found.merged.clear();
-        }
-        found.body = again ? ByteView(found.merged) : part;
-      }
-    }
+    read_fields(frame, fields, [&](FieldReader& reader) {
+      if (reader.to(1, found.sequence) || reader.type() != 2 || reader.number() < 3 || reader.number() > last_member) return;
+      const bool again = found.kind == reader.number();
+      found.kind = reader.number();
+      const ByteView part = reader.bytes();
+      if (again && found.merged.empty()) found.merged = found.body.copy();
+      if (again) found.merged.insert(found.merged.end(), part.data, part.data + part.size);
+      else found.merged.clear();
+      found.body = again ? ByteView(found.merged) : part;
+    });
     return found;
   }
 };
@@ -337,13 +313,9 @@ class EnvSessions {
     Envelope request;
     try {
       request = Envelope::read(frame, &fields);
-    } catch (const Error& error) {
-      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
-    }
-    try {
       return connection.opened ? next(connection, request, &fields) : first(connection, request, now);
     } catch (const Error& error) {
-      return end(connection, request.sequence, Failure{ErrorCode::malformed, error.message(), error.path(), "", true, {}, "", 0});
+      return end(connection, request.sequence, Failure(ErrorCode::malformed, error.message(), error.path()));
     }
   }
 
@@ -365,12 +337,13 @@ class EnvSessions {
   Answer stopping() {
     is_stopping_ = true;
     close();
-    return failed(0, Failure{ErrorCode::shutting_down, "the server is shutting down", "", "", true, {}, "", 0});
+    Connection none;
+    return end(none, 0, Failure(ErrorCode::shutting_down, "the server is shutting down"));
   }
 
   // Returns the frame that refuses a message before it is read, such as one over the limit.
   Answer refusal(Connection& connection, const std::string& message) {
-    return end(connection, 0, Failure{ErrorCode::malformed, message, "", "", true, {}, "", 0});
+    return end(connection, 0, Failure(ErrorCode::malformed, message));
   }
 
  private:
@@ -393,20 +366,18 @@ class EnvSessions {
     std::string service, token;
     try {
       if (frame.size > 8192) throw malformed("expected a FramesHello of at most 8192 bytes");
-      FieldReader reader(frame);
-      while (reader.next()) {
-        if (reader.number() == 1 && reader.field(2)) service = reader.text();
-        else if (reader.number() == 2 && reader.field(2)) token = reader.text();
-      }
+      read_fields(frame, nullptr, [&](FieldReader& reader) { return reader.to(1, service) || reader.to(2, token); });
       if (service.empty()) throw malformed("expected a FramesHello with a service");
     } catch (const Error& error) {
-      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::malformed, error.what()));
     }
     if (!options_.token.empty() && !equals_in_constant_time(view_of(token), view_of(options_.token))) {
-      return end(connection, 0, Failure{ErrorCode::unauthenticated, "expected the server's token; pass token=", "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::unauthenticated, "expected the server's token; pass token="));
     }
     if (service != env_service) {
-      return end(connection, 0, Failure{ErrorCode::unsupported, "the service is not served here", "service", "", true, {env_service}, "", 0});
+      Failure failure(ErrorCode::unsupported, "the service is not served here", "service");
+      failure.choices = {env_service};
+      return end(connection, 0, failure);
     }
     connection.greeted = true;
     return {};
@@ -423,27 +394,29 @@ class EnvSessions {
       return response(request.sequence, 15, std::move(body));
     }
     const auto refuse = [&](ErrorCode code, const std::string& message, std::string path = "") {
-      return end(connection, request.sequence, Failure{code, message, std::move(path), "", true, {}, "", 0});
+      return end(connection, request.sequence, Failure(code, message, std::move(path)));
     };
     if (request.kind != 3) return refuse(ErrorCode::wrong_state, "expected open as the first request (H-2)");
     if (request.sequence != 0) return refuse(ErrorCode::malformed, "expected open with sequence 0 (H-2)");
     std::optional<PeerInfo> client;
     std::optional<ByteView> resume;
-    FieldReader reader(request.body);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) client = PeerInfo::read(reader.bytes());
-      else if (reader.number() == 2 && reader.field(2)) resume = reader.bytes();
-    }
+    read_fields(request.body, nullptr, [&](FieldReader& reader) {
+      return reader.to(2, resume) || reader.message(1, [&](ByteView part) { client = PeerInfo::read(part); });
+    });
     if (!client) return refuse(ErrorCode::malformed, "an open has no client (H-3)", "client");
     if (!talks(client->spec_version, spec_version)) {
       const std::string message = "the server speaks spec " + std::string(spec_version) + ", the client '" + client->spec_version + "' (H-4)";
-      return end(connection, 0, Failure{ErrorCode::unsupported_version, message, "", "", true, {spec_version}, "", 0});
+      Failure failure(ErrorCode::unsupported_version, message);
+      failure.choices = {spec_version};
+      return end(connection, 0, failure);
     }
     if (is_stopping_) return refuse(ErrorCode::shutting_down, "the server is shutting down (K-12)");
     if (resume) return resumed(connection, *resume);
     if (is_open_) {
-      const auto held = static_cast<std::uint64_t>(1000 * (now - since_));
-      return end(connection, 0, Failure{ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)", "", "", true, {}, holder_, held});
+      Failure failure(ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)");
+      failure.holder = holder_;
+      failure.held_ms = static_cast<std::uint64_t>(1000 * (now - since_));
+      return end(connection, 0, failure);
     }
     begin(connection, *client, now);
     return opened(0, true);
@@ -470,16 +443,11 @@ class EnvSessions {
     std::string id;
     Bytes key;
     std::uint64_t awaited = 0;
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) id = reader.text();
-      else if (reader.number() == 2 && reader.field(2)) key = reader.bytes().copy();
-      else if (reader.number() == 3 && reader.field(0)) awaited = reader.integer();
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) { return reader.to(1, id) || reader.to(2, key) || reader.to(3, awaited); });
     const bool is_known = equals_in_constant_time(key, key_) && is_open_ && id == id_ && !key_.empty();
-    if (!is_known) return end(connection, 0, Failure{ErrorCode::unknown_session, "there is no such session (R-5)", "", "", true, {}, "", 0});
+    if (!is_known) return end(connection, 0, Failure(ErrorCode::unknown_session, "there is no such session (R-5)"));
     if (awaited < 1 || (awaited != last_ && awaited != last_ + 1)) {
-      return end(connection, 0, Failure{ErrorCode::out_of_sequence, "expected to await request " + std::to_string(last_) + " or the next one (R-6)", "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::out_of_sequence, "expected to await request " + std::to_string(last_) + " or the next one (R-6)"));
     }
     if (current_ != nullptr) current_->ended = true;
     current_ = &connection;
@@ -515,7 +483,7 @@ class EnvSessions {
     if (request.sequence == last_ && last_ >= 1) return kept_;
     if (request.sequence != last_ + 1) {
       const std::string message = "expected request " + std::to_string(last_ + 1) + ", got " + std::to_string(request.sequence) + " (Q-5)";
-      return failed(request.sequence, Failure{ErrorCode::out_of_sequence, message, "", "", false, {}, "", 0});
+      return failed(request.sequence, Failure(ErrorCode::out_of_sequence, message));
     }
     last_ = request.sequence;
     kept_ = handle(request, fields);
@@ -550,13 +518,13 @@ class EnvSessions {
         default: throw Error(ErrorCode::unsupported, "the server does not have this request (H-10)");
       }
     } catch (const Error& error) {
-      return failed(last_, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}, call_us_);
+      return failed(last_, Failure(error), call_us_);
     } catch (const UserError& error) {
       return failed(last_, error.failure, call_us_);
     }
     if (kind >= 4 && kind <= 7) ++kind;  // The members of responses come one later.
     if (body.out.size() > max_message_bytes) {
-      return failed(last_, Failure{ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)", "", "", false, {}, "", 0}, call_us_);
+      return failed(last_, Failure(ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)"), call_us_);
     }
     return response(last_, kind, std::move(body), call_us_);
   }
@@ -583,9 +551,11 @@ class EnvSessions {
       char* const demangled = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status);
       const std::string type = demangled != nullptr ? demangled : typeid(error).name();
       std::free(demangled);
-      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised " + type + ": " + error.what(), "", type, false, {}, "", 0}};
+      Failure failure(ErrorCode::user_exception, std::string(name) + "() raised " + type + ": " + error.what());
+      failure.exception_type = type;
+      throw UserError{failure};
     } catch (...) {
-      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised an exception of an unknown type", "", "unknown", false, {}, "", 0}};
+      throw UserError{Failure(ErrorCode::user_exception, std::string(name) + "() raised an exception of an unknown type")};
     }
   }
 
@@ -593,16 +563,12 @@ class EnvSessions {
     std::optional<std::uint64_t> seed;
     std::optional<Dynamic::Map> options;
     bool has_lane_seeds = false, has_mask = false;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(0)) seed = reader.integer(); break;
-        case 2: if (reader.field(2)) has_lane_seeds = true; break;
-        case 3: if (reader.field(2)) options = DynamicReader(fields).map(reader.bytes(), "options"); break;
-        case 4: if (reader.field(2)) has_mask = reader.bytes().size != 0; break;
-        default: break;
-      }
-    }
+    read_fields(message, fields, [&](FieldReader& reader) {
+      if (reader.is(1, 0)) seed = reader.integer();
+      else if (reader.is(2, 2)) has_lane_seeds = true;
+      else if (reader.is(3, 2)) options = DynamicReader(fields).map(reader.bytes(), "options");
+      else if (reader.is(4, 2)) has_mask = reader.bytes().size != 0;
+    });
     if (has_mask) throw Error(ErrorCode::unsupported, "expected no mask of lanes of an environment that is no vector (L-8)", "lane_mask");
     if (has_lane_seeds) throw malformed("expected no seeds of lanes of an environment that is no vector (N-4)", "lane_seeds");
     Start start = called("reset", [&] { return env_->reset(seed, options ? &*options : nullptr); });
@@ -656,10 +622,7 @@ class EnvSessions {
 
   void step(ByteView message, std::uint64_t* fields, FieldWriter& body) {
     std::optional<ByteView> found;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.field(2) == 1) found = reader.bytes();
-    }
+    read_fields(message, fields, [&](FieldReader& reader) { reader.to(1, found); });
     if (!found) throw malformed("a step has no action (G-8)", "action");
     Step result = apply(action(*found, fields));
     write_step(result, body);
@@ -670,12 +633,7 @@ class EnvSessions {
     std::optional<ByteView> found;
     std::uint64_t count = 0;
     bool all = false;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found = reader.bytes();
-      else if (reader.number() == 2 && reader.field(0)) count = reader.integer();
-      else if (reader.number() == 3 && reader.field(0)) all = reader.integer() != 0;
-    }
+    read_fields(message, fields, [&](FieldReader& reader) { return reader.to(1, found) || reader.to(2, count) || reader.to(3, all); });
     if (!found) throw malformed("expected actions (N-8)", "actions");
     if (count > 65'536) throw Error(ErrorCode::limit_exceeded, "expected a count of at most 65536 (M-1)", "count");
     const SlabsOfMessage slabs = SlabsOfMessage::read(*found, fields);
@@ -703,17 +661,16 @@ class EnvSessions {
       body.message(2, part);
     } catch (const Error& error) {
       FieldWriter part;
-      Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write(part);
+      Failure(error).write(part);
       body.message(2, part);
     }
   }
 
   void render(ByteView message, FieldWriter& body) {
     if (!us_.can(Capability::render)) throw Error(ErrorCode::unsupported, "the environment does not render (H-10)");
-    FieldReader reader(message);
-    while (reader.next()) {
+    read_fields(message, nullptr, [](FieldReader& reader) {
       if (reader.number() == 1) throw malformed("expected no lanes of an environment that is no vector (N-10)", "lanes");
-    }
+    });
     body.message(1, write_dynamic(called("render", [&] { return env_->render(); })));
   }
 
@@ -786,16 +743,10 @@ class EnvClient {
   void opened(ByteView frame) {
     const bool is_new = id_.empty();
     bool has_contract = false;
-    FieldReader reader(answer(frame, 0, 4));
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) header(reader.bytes()); break;
-        case 2:
-          if (reader.field(2) && is_new) contract = Contract::read(reader.bytes()), has_contract = true;
-          break;
-        default: break;
-      }
-    }
+    read_fields(answer(frame, 0, 4), nullptr, [&](FieldReader& reader) {
+      if (reader.is(1, 2)) header(reader.bytes());
+      else if (is_new && reader.is(2, 2)) contract = Contract::read(reader.bytes()), has_contract = true;
+    });
     if (!talks(server.spec_version, spec_version)) {
       throw RemoteError(ErrorCode::unsupported_version, "the server speaks spec '" + server.spec_version + "', this client " + spec_version, "", true);
     }
@@ -829,39 +780,31 @@ class EnvClient {
   Start read_reset(ByteView frame) {
     Start start;
     std::uint64_t fields = 0;
-    FieldReader reader(answered(frame, 5), &fields);
     bool has_observation = false;
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) start.observation = observation(reader.bytes(), &fields), has_observation = true;
-      else if (reader.number() == 2 && reader.field(2)) start.info = DynamicReader(&fields).map(reader.bytes(), "info");
-    }
+    read_fields(answered(frame, 5), &fields, [&](FieldReader& reader) {
+      if (reader.is(1, 2)) start.observation = observation(reader.bytes(), &fields), has_observation = true;
+      else if (reader.is(2, 2)) start.info = DynamicReader(&fields).map(reader.bytes(), "info");
+    });
     if (!has_observation) throw malformed("a reset has come without an observation (G-8)", "observation");
     return start;
   }
   Step read_step(ByteView frame) {
     Step step;
     std::uint64_t fields = 0;
-    FieldReader reader(answered(frame, 6), &fields);
     bool has_observation = false;
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) step.observation = observation(reader.bytes(), &fields), has_observation = true; break;
-        case 2: if (reader.field(1)) step.reward = reader.number64(); break;
-        case 3: if (reader.field(0)) step.terminated = reader.integer() != 0; break;
-        case 4: if (reader.field(0)) step.truncated = reader.integer() != 0; break;
-        case 5: if (reader.field(2)) step.info = DynamicReader(&fields).map(reader.bytes(), "info"); break;
-        default: break;
-      }
-    }
+    read_fields(answered(frame, 6), &fields, [&](FieldReader& reader) {
+      if (reader.to(2, step.reward) || reader.to(3, step.terminated) || reader.to(4, step.truncated)) return;
+      if (reader.is(1, 2)) step.observation = observation(reader.bytes(), &fields), has_observation = true;
+      else if (reader.is(5, 2)) step.info = DynamicReader(&fields).map(reader.bytes(), "info");
+    });
     if (!has_observation) throw malformed("a step has come without an observation (G-8)", "observation");
     return step;
   }
   Dynamic read_render(ByteView frame) {
-    FieldReader reader(answered(frame, 8));
     Dynamic found;
-    while (reader.next()) {
-      if (reader.field(2) == 1) found = DynamicReader().value(reader.bytes(), "frame");
-    }
+    read_fields(answered(frame, 8), nullptr, [&](FieldReader& reader) {
+      reader.message(1, [&](ByteView part) { found = DynamicReader().value(part, "frame"); });
+    });
     return found;
   }
   void read_close(ByteView frame) { answered(frame, 12); }
@@ -889,38 +832,23 @@ class EnvClient {
     std::uint64_t code = 0;
     std::string text, path;
     bool closed = false;
-    FieldReader reader(message);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(0)) code = reader.integer(); break;
-        case 2: if (reader.field(2)) text = reader.text(); break;
-        case 5: if (reader.field(2)) path = reader.text(); break;
-        case 8: if (reader.field(0)) closed = reader.integer() != 0; break;
-        default: break;
-      }
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.to(1, code) || reader.to(2, text) || reader.to(5, path) || reader.to(8, closed);
+    });
     const bool known = code >= 1 && code <= 18;
     if (!known) text += " (error code " + std::to_string(code) + ")";
     return RemoteError(known ? static_cast<ErrorCode>(code) : ErrorCode::internal, text, path, closed);
   }
   void header(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) server = PeerInfo::read(reader.bytes()); break;
-        case 2: if (reader.field(2)) id_ = reader.text(); break;
-        case 3: if (reader.field(2)) key_ = reader.bytes().copy(); break;
-        case 4: if (reader.field(2)) terms(reader.bytes()); break;
-        default: break;
-      }
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.message(1, [&](ByteView part) { server = PeerInfo::read(part); }) || reader.to(2, id_) || reader.to(3, key_) ||
+             reader.message(4, [&](ByteView part) { terms(part); });
+    });
   }
   void terms(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) grace_period = static_cast<double>(reader.integer()) / 1000;
-      else if (reader.number() == 2 && reader.field(0)) max_request_bytes = reader.integer();
-    }
+    std::uint64_t grace_ms = 0;
+    read_fields(message, nullptr, [&](FieldReader& reader) { return reader.to(1, grace_ms) || reader.to(2, max_request_bytes); });
+    grace_period = static_cast<double>(grace_ms) / 1000;
   }
 
   std::string id_;
