@@ -124,10 +124,10 @@ class Channel {
 
   // Sends as much of a frame as is possible now; `flush` sends the rest, for which its bytes must stay where they are.
   // False: the connection is lost.
-  bool send(ByteView frame) {
+  bool send(ByteView frame, const std::vector<AlignedSlab>& aligned = {}) {
     discard();
     if (is_sharing_ && frame.size >= Segment::worthwhile_bytes) {
-      std::memcpy(own_->memory(), frame.data, frame.size);
+      own_->write(frame, aligned);
       append(static_cast<std::uint32_t>(frame.size) | reference_bit);
       append(0);
     } else {

@@ -452,15 +452,26 @@ struct SlabsOfMessage {
   }
 };
 
-// Appends a field with a message `Value`, whose size is calculated first.
-inline void write_value(FieldWriter& out, std::uint32_t field, const Slabs& slabs, std::optional<std::uint32_t> batch_size = {}) {
-  std::size_t size = batch_size ? 1 + FieldWriter::varint_size(*batch_size) : 0;
-  for (const Data& slab : slabs) size += 1 + FieldWriter::varint_size(slab.size()) + slab.size();
+// Appends a field with a message `Value`, whose size is calculated first. Large slabs get padding if `aligned` is not null.
+inline void write_value(FieldWriter& out, std::uint32_t field, const Slabs& slabs, std::vector<AlignedSlab>* aligned = nullptr) {
+  std::size_t size = 0, bytes = 0;
+  for (const Data& slab : slabs) bytes += slab.size();
+  const auto is_aligned = [&](const Data& slab) { return aligned != nullptr && bytes >= 4'096 && slab.size() >= 64; };
+  for (const Data& slab : slabs) size += 1 + FieldWriter::varint_size(slab.size()) + slab.size() + (is_aligned(slab) ? 67 : 0);
   out.tag(field, 2);
   out.varint(size);
   out.out.reserve(out.out.size() + size);
-  for (const Data& slab : slabs) out.bytes(1, slab);
-  if (batch_size) out.present(2, *batch_size);
+  const Bytes padding(63);
+  for (const Data& slab : slabs) {
+    if (!is_aligned(slab)) {
+      out.bytes(1, slab);
+      continue;
+    }
+    aligned->push_back({out.out.size(), 1 + FieldWriter::varint_size(slab.size()), slab.size()});
+    out.bytes(3, ByteView());
+    out.bytes(1, slab);
+    out.bytes(3, padding);
+  }
 }
 
 // A self-describing value: of infos, options, metadata, and of calls and attributes.

@@ -100,6 +100,34 @@ int resolve(const Address& address, bool listens, Use use) {
 constexpr double pulse_seconds = 4;    // B-13: at least every 5 s
 constexpr double silence_seconds = 20;  // B-13
 
+// Calls `beat` at every pulse, on a thread of its own that holds the mutex meanwhile.
+class Pulses {
+ public:
+  Pulses(std::mutex& mutex, std::function<void()> beat) : mutex_(mutex), thread_([this, beat] {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!over_.wait_for(lock, std::chrono::duration<double>(pulse_seconds), [this] { return is_over_; })) beat();
+  }) {}
+  ~Pulses() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      is_over_ = true;
+    }
+    over_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex& mutex_;
+  std::condition_variable over_;
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
+inline void pulse(Stream& stream) {
+  const std::uint8_t empty_frame[4] = {};
+  stream.write(empty_frame, 4);
+}
+
 }  // namespace detail
 
 // Serves one environment over frames. `run` calls it on the caller's thread until `stop`.
@@ -107,6 +135,7 @@ class Server {
  public:
   Server(std::unique_ptr<Env> env, const std::string& address, ServeOptions options = {}, detail::MakeStream make = detail::plain)
       : address_(Address::parse(address)), make_(std::move(make)), has_token_(!options.token.empty()), sessions_(std::move(env), std::move(options)) {
+    if (address_.is_unix) sessions_.list(Capability::aligned_slabs);
     listen();
     if (::pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error(detail::reason("pipe"));
   }
@@ -129,19 +158,9 @@ class Server {
   }
 
   void run() {
-    std::thread pulses([this] { pulse(); });
-    struct Join {
-      Server* server;
-      std::thread* thread;
-      ~Join() {
-        {
-          const std::lock_guard<std::mutex> lock(server->pulsing_);
-          server->is_over_ = true;
-        }
-        server->over_.notify_all();
-        thread->join();
-      }
-    } join{this, &pulses};
+    const detail::Pulses pulses(pulsing_, [this] {
+      if (detail::Stream* const stream = running_) detail::pulse(*stream);
+    });
     while (turn()) {
     }
     const Answer last = sessions_.stopping();
@@ -297,16 +316,7 @@ class Server {
 
   void send(Peer& peer, Answer answer) {
     peer.sending = std::move(answer);
-    if (!peer.channel.send(peer.sending->view())) drop(peer);
-  }
-
-  // Sends pulses while a request is handled.
-  void pulse() {
-    const std::uint8_t zeros[4] = {};
-    std::unique_lock<std::mutex> lock(pulsing_);
-    while (!over_.wait_for(lock, std::chrono::duration<double>(detail::pulse_seconds), [this] { return is_over_; })) {
-      if (detail::Stream* const stream = running_) stream->write(zeros, 4);
-    }
+    if (!peer.channel.send(peer.sending->view(), peer.sending->aligned)) drop(peer);
   }
 
   Address address_;
@@ -316,9 +326,7 @@ class Server {
   int listener_ = -1, wake_[2] = {-1, -1};
   std::list<Peer> peers_;
   std::mutex pulsing_;
-  std::condition_variable over_;
-  bool is_over_ = false;
-  std::atomic<detail::Stream*> running_{nullptr};
+  std::atomic<detail::Stream*> running_{nullptr};  // The connection with a request that is handled: it gets pulses.
   detail::SpinWait spin_;
 };
 
@@ -353,27 +361,25 @@ class RemoteEnv {
   explicit RemoteEnv(const std::string& address, std::string token = "", detail::MakeStream make = detail::plain)
       : address_(Address::parse(address)), make_(std::move(make)) {
     client_.token = std::move(token);
+    client_.aligns = address_.is_unix;
     connect();
-    if (!address_.is_unix) pulses_ = std::thread([this] { pulse(); });
+    if (address_.is_unix) return;
+    pulses_.emplace(sending_, [this] {
+      if (!waits_ && channel_ != nullptr) detail::pulse(channel_->stream());
+    });
   }
   ~RemoteEnv() {
     try {
       close();
     } catch (const std::exception&) {  // The server frees the environment when it notices.
     }
-    {
-      const std::lock_guard<std::mutex> lock(sending_);
-      is_over_ = true;
-    }
-    over_.notify_all();
-    if (pulses_.joinable()) pulses_.join();
   }
   RemoteEnv(const RemoteEnv&) = delete;
   RemoteEnv& operator=(const RemoteEnv&) = delete;
 
   const Contract& contract() const { return client_.contract; }
   // Whether the arrays of Boxes in observations are views of memory, on a Unix socket of what the server wrote: they are
-  // read-only, need not be aligned, and are valid until the next call.
+  // read-only, may be unaligned (`Array::at` reads them all the same), and are valid until the next call.
   void view_observations(bool on) { client_.in_place = on; }
   // Returns whether large frames travel in memory that is shared with the server.
   bool shares_memory() const { return channel_ != nullptr && channel_->is_sharing(); }
@@ -425,8 +431,9 @@ class RemoteEnv {
       channel_ = std::move(made);
     }
     try {
-      send(client_.hello());
-      send(client_.open(std::string(name) + ":" + std::to_string(::getpid())), &detail::Channel::offer);
+      const Bytes hello = client_.hello(), open = client_.open(std::string(name) + ":" + std::to_string(::getpid()));
+      send([&] { return channel_->send(hello); });
+      send([&] { return channel_->offer(open); });
     } catch (const ConnectionLost&) {  // The answer may be there all the same (B-16).
     }
     client_.opened(receive());
@@ -445,7 +452,8 @@ class RemoteEnv {
   }
 
   ByteView attempt() {
-    send(client_.request());
+    const Frame& request = client_.request();
+    send([&] { return channel_->send(request.view(), request.aligned); });
     const ByteView frame = receive();
     if (EnvClient::ends_connection(frame)) throw ConnectionLost(EnvClient::error_in(frame).what());
     return frame;
@@ -468,10 +476,12 @@ class RemoteEnv {
     throw ConnectionLost("the session could not be resumed: " + why);
   }
 
-  void send(ByteView frame, bool (detail::Channel::*call)(ByteView) = &detail::Channel::send) {
+  // Calls `begin`, which sends what can be sent now, and sends the rest.
+  template <class Begin>
+  void send(Begin begin) {
     const std::lock_guard<std::mutex> lock(sending_);
     waits_ = true;
-    for (bool sent = (channel_.get()->*call)(frame);; sent = channel_->flush()) {
+    for (bool sent = begin();; sent = channel_->flush()) {
       if (!sent) throw ConnectionLost(detail::reason("the connection to " + address_.text() + " is lost"));
       if (!channel_->is_sending()) return;
       wait(POLLOUT);
@@ -501,24 +511,14 @@ class RemoteEnv {
     return channel_->frame();
   }
 
-  // Sends pulses while no request is outstanding.
-  void pulse() {
-    const std::uint8_t zeros[4] = {};
-    std::unique_lock<std::mutex> lock(sending_);
-    while (!over_.wait_for(lock, std::chrono::duration<double>(detail::pulse_seconds), [this] { return is_over_; })) {
-      if (!waits_ && channel_ != nullptr) channel_->stream().write(zeros, 4);
-    }
-  }
-
   Address address_;
   detail::MakeStream make_;
   EnvClient client_;
   std::unique_ptr<detail::Channel> channel_;
   detail::SpinWait spin_;
   std::mutex sending_;
-  std::condition_variable over_;
-  std::thread pulses_;
-  bool waits_ = false, is_over_ = false, is_closed_ = false;
+  bool waits_ = false, is_closed_ = false;  // `waits_`: a request is outstanding, and the server sends the pulses.
+  std::optional<detail::Pulses> pulses_;  // The last member, because it uses others.
 };
 
 }  // namespace rlmesh

@@ -18,7 +18,7 @@ inline const char* const spec_version = "1.0.0rc3";
 inline const char* const env_service = "rlmesh.proto.env.v1.EnvService";
 
 // The numbers of rlmesh.proto.session.v1.Capability that these headers have.
-enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5 };
+enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5, aligned_slabs = 17 };
 
 // Returns whether two versions of the spec talk (E-2).
 inline bool talks(const std::string& a, const std::string& b) {
@@ -92,7 +92,6 @@ struct Contract {
     }
     return out;
   }
-
 };
 
 // The first observation of an episode.
@@ -267,18 +266,20 @@ struct Envelope {
 struct Frame {
   Bytes bytes;
   std::size_t begin = 0;
+  std::vector<AlignedSlab> aligned;
   ByteView view() const { return ByteView(bytes.data() + begin, bytes.size() - begin); }
 
   // Room for a sequence number, `call_us` and the tag and length of the body.
   static constexpr std::size_t head_bytes = 32;
   // Returns a request or an answer; `body` begins after `head_bytes` bytes.
-  static Frame of(std::uint64_t sequence, std::uint64_t call_us, std::uint32_t kind, FieldWriter body) {
+  static Frame of(std::uint64_t sequence, std::uint64_t call_us, std::uint32_t kind, FieldWriter body, std::vector<AlignedSlab> slabs = {}) {
     FieldWriter head;
     head.integer(1, sequence);
     head.integer(2, call_us);
     head.tag(kind, 2);
     head.varint(body.out.size() - head_bytes);
-    Frame found{std::move(body.out), head_bytes - head.out.size()};
+    Frame found{std::move(body.out), head_bytes - head.out.size(), std::move(slabs)};
+    for (AlignedSlab& slab : found.aligned) slab.begin -= found.begin;
     std::copy(head.out.begin(), head.out.end(), found.bytes.begin() + static_cast<std::ptrdiff_t>(found.begin));
     return found;
   }
@@ -292,6 +293,7 @@ class EnvSessions {
   // A connection of a client. `ended` is set if the caller has to close it.
   struct Connection {
     bool greeted = false, opened = false, ended = false;
+    bool aligns = false;  // Slabs, if they travel in shared memory (B-17).
   };
 
   EnvSessions(std::unique_ptr<Env> env, ServeOptions options)
@@ -304,6 +306,9 @@ class EnvSessions {
     if (options_.grace_period > 0) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::resume));
     if (env_->renders() && !contract_.render_mode.empty()) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::render));
   }
+
+  // Lists a capability of the connections on which the messages travel.
+  void list(Capability capability) { us_.capabilities.insert(static_cast<std::uint32_t>(capability)); }
 
   // Handles one message of a connection over frames alone; returns the answer, null if none.
   Answer receive(Connection& connection, ByteView frame, double now) {
@@ -347,8 +352,8 @@ class EnvSessions {
   }
 
  private:
-  static Answer response(std::uint64_t sequence, std::uint32_t kind, FieldWriter body, std::uint64_t call_us = 0) {
-    return std::make_shared<const Frame>(Frame::of(sequence, call_us, kind, std::move(body)));
+  static Answer response(std::uint64_t sequence, std::uint32_t kind, FieldWriter body, std::uint64_t call_us = 0, std::vector<AlignedSlab> slabs = {}) {
+    return std::make_shared<const Frame>(Frame::of(sequence, call_us, kind, std::move(body), std::move(slabs)));
   }
   static Answer failed(std::uint64_t sequence, const Failure& failure, std::uint64_t call_us = 0) {
     FieldWriter body(Frame::head_bytes);
@@ -411,6 +416,7 @@ class EnvSessions {
       return end(connection, 0, failure);
     }
     if (is_stopping_) return refuse(ErrorCode::shutting_down, "the server is shutting down (K-12)");
+    connection.aligns = client->can(Capability::aligned_slabs) && us_.can(Capability::aligned_slabs);
     if (resume) return resumed(connection, *resume);
     if (is_open_) {
       Failure failure(ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)");
@@ -505,6 +511,7 @@ class EnvSessions {
 
   Answer handle(const Envelope& request, std::uint64_t* fields) {
     call_us_ = 0;
+    aligned_.clear();
     FieldWriter body(Frame::head_bytes);
     std::uint32_t kind = request.kind;
     try {
@@ -523,10 +530,9 @@ class EnvSessions {
       return failed(last_, error.failure, call_us_);
     }
     if (kind >= 4 && kind <= 7) ++kind;  // The members of responses come one later.
-    if (body.out.size() > max_message_bytes) {
-      return failed(last_, Failure(ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)"), call_us_);
-    }
-    return response(last_, kind, std::move(body), call_us_);
+    const Answer answer = response(last_, kind, std::move(body), call_us_, std::move(aligned_));
+    if (answer->view().size <= max_message_bytes) return answer;
+    return failed(last_, Failure(ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)"), call_us_);
   }
 
   // An exception of the environment's own.
@@ -572,18 +578,18 @@ class EnvSessions {
     if (has_mask) throw Error(ErrorCode::unsupported, "expected no mask of lanes of an environment that is no vector (L-8)", "lane_mask");
     if (has_lane_seeds) throw malformed("expected no seeds of lanes of an environment that is no vector (N-4)", "lane_seeds");
     Start start = called("reset", [&] { return env_->reset(seed, options ? &*options : nullptr); });
-    observation(start.observation, start.info, body);
+    observation(start.observation, start.info, body, current_->aligns);
     if (!start.info.entries.empty()) body.message(2, write_map(start.info));
   }
 
-  void observation(const Value& value, Dynamic::Map& info, FieldWriter& body) {
+  void observation(const Value& value, Dynamic::Map& info, FieldWriter& body, bool aligns) {
     const Space& space = contract_.observation_space;
     try {
       const Slabs slabs = Encoder::one(space, value, "observation");
       if (options_.validation != Validation::off) {
         if (const auto found = nonconformity(space, value, "observation")) report(*found, info);
       }
-      write_value(body, 1, slabs);
+      write_value(body, 1, slabs, aligns ? &aligned_ : nullptr);
     } catch (const Error& error) {
       throw Error(ErrorCode::invalid_result, error.message(), error.path());
     }
@@ -612,8 +618,8 @@ class EnvSessions {
     return called("step", [&] { return env_->step(action); });
   }
 
-  void write_step(Step& step, FieldWriter& body, bool observed = true) {
-    if (observed) observation(step.observation, step.info, body);
+  void write_step(Step& step, FieldWriter& body, bool observed, bool aligns) {
+    if (observed) observation(step.observation, step.info, body, aligns);
     body.number64(2, step.reward);
     body.integer(3, step.terminated ? 1 : 0);
     body.integer(4, step.truncated ? 1 : 0);
@@ -625,7 +631,7 @@ class EnvSessions {
     read_fields(message, fields, [&](FieldReader& reader) { reader.to(1, found); });
     if (!found) throw malformed("a step has no action (G-8)", "action");
     Step result = apply(action(*found, fields));
-    write_step(result, body);
+    write_step(result, body, true, current_->aligns);
   }
 
   // N-8 and N-9
@@ -640,10 +646,11 @@ class EnvSessions {
     if (count == 0 || slabs.batch_size != static_cast<std::uint32_t>(count)) throw malformed("expected a batch of count actions, one at least (N-8)", "actions");
     const std::vector<Value> actions = Decoder::batch(contract_.action_space, slabs.slabs, static_cast<std::size_t>(count), "actions");
     std::optional<Step> last;
+    FieldWriter failure;
     const auto flush = [&](bool observed) {
       if (!last) return;
       FieldWriter part;
-      write_step(*last, part, observed);
+      write_step(*last, part, observed, false);
       body.message(1, part);
       last.reset();
     };
@@ -656,14 +663,11 @@ class EnvSessions {
       flush(true);
     } catch (const UserError& error) {
       flush(true);
-      FieldWriter part;
-      error.failure.write(part);
-      body.message(2, part);
+      error.failure.write(failure);
     } catch (const Error& error) {
-      FieldWriter part;
-      Failure(error).write(part);
-      body.message(2, part);
+      Failure(error).write(failure);
     }
+    if (!failure.out.empty()) body.message(2, failure);
   }
 
   void render(ByteView message, FieldWriter& body) {
@@ -685,6 +689,7 @@ class EnvSessions {
   Bytes key_;
   Answer kept_;
   std::uint64_t last_ = 0, call_us_ = 0;
+  std::vector<AlignedSlab> aligned_;  // Of the answer that is being written.
   double since_ = 0, lost_at_ = 0;
   std::set<std::string> reported_;
 };
@@ -697,6 +702,8 @@ class EnvClient {
   Contract contract;
   std::uint64_t max_request_bytes = 0;  // 0: no limit
   double grace_period = 0;
+  // Whether large slabs are aligned, if the server lists it too (B-17).
+  bool aligns = false;
   // Whether the arrays of Boxes in observations are views of the frame that they were read from.
   bool in_place = false;
 
@@ -714,6 +721,7 @@ class EnvClient {
     us.implementation = "rlmesh-cpp";
     us.name = name;
     us.capabilities = {static_cast<std::uint32_t>(Capability::resume)};
+    if (aligns) us.capabilities.insert(static_cast<std::uint32_t>(Capability::aligned_slabs));
     FieldWriter header, out;
     header.message(1, us.write());
     if (!id_.empty()) {
@@ -757,13 +765,15 @@ class EnvClient {
   bool is_resumable() const { return !key_.empty(); }
   bool has_request() const { return !request_.bytes.empty(); }
   // The request that has no answer yet, for sending it again.
-  ByteView request() const { return request_.view(); }
+  const Frame& request() const { return request_; }
 
-  void ask(std::uint32_t kind, FieldWriter body = FieldWriter(Frame::head_bytes)) {
-    if (max_request_bytes != 0 && body.out.size() > max_request_bytes) {
+  void ask(std::uint32_t kind, FieldWriter body = FieldWriter(Frame::head_bytes), std::vector<AlignedSlab> slabs = {}) {
+    Frame made = Frame::of(sequence_ + 1, 0, kind, std::move(body), std::move(slabs));
+    if (max_request_bytes != 0 && made.view().size > max_request_bytes) {
       throw Error(ErrorCode::limit_exceeded, "the request is larger than the server accepts (M-3)");
     }
-    request_ = Frame::of(++sequence_, 0, kind, std::move(body));
+    ++sequence_;
+    request_ = std::move(made);
   }
   void ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
     FieldWriter body(Frame::head_bytes);
@@ -773,8 +783,10 @@ class EnvClient {
   }
   void ask_step(const Value& action) {
     FieldWriter body(Frame::head_bytes);
-    write_value(body, 1, Encoder::one(contract.action_space, action, "action"));
-    ask(5, std::move(body));
+    std::vector<AlignedSlab> slabs;
+    const bool aligned = aligns && server.can(Capability::aligned_slabs);
+    write_value(body, 1, Encoder::one(contract.action_space, action, "action"), aligned ? &slabs : nullptr);
+    ask(5, std::move(body), std::move(slabs));
   }
 
   Start read_reset(ByteView frame) {

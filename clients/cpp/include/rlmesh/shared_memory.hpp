@@ -62,8 +62,30 @@ class Segment {
     if (count > size_ || offset > size_ - count) return std::nullopt;
     return ByteView(at_ + offset, static_cast<std::size_t>(count));
   }
-  // The memory of a segment that was made to be written.
-  std::uint8_t* memory() { return at_; }
+  // Writes a frame at the first page, with the slabs at multiples of 64 bytes.
+  void write(ByteView frame, const std::vector<AlignedSlab>& aligned) {
+    std::uint8_t* out = at_;
+    std::size_t done = 0;
+    const auto copy_until = [&](std::size_t end) {
+      out = std::copy(frame.data + done, frame.data + end, out);
+      done = end;
+    };
+    const auto pad = [&](std::size_t size) {
+      *out++ = 3 << 3 | 2;  // Value.padding
+      *out++ = static_cast<std::uint8_t>(size);
+      out = std::fill_n(out, size, std::uint8_t{0});
+    };
+    for (const AlignedSlab& slab : aligned) {
+      copy_until(slab.begin);
+      const std::size_t before = (64 - (static_cast<std::size_t>(out - at_) + 2 + slab.head) % 64) % 64;
+      pad(before);
+      done += 2;
+      copy_until(done + slab.head + slab.size);
+      pad(63 - before);
+      done += 65;
+    }
+    copy_until(frame.size);
+  }
 
  private:
   Segment(std::uint8_t* at, std::uint64_t size) : at_(at), size_(size) {}

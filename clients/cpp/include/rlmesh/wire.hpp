@@ -270,6 +270,12 @@ void read_fields(ByteView message, std::uint64_t* fields, Read read) {
   while (reader.next()) read(reader);
 }
 
+// A slab with padding around it, which a writer of shared memory moves between the two until the slab is aligned (B-17):
+// two bytes of padding, `head` bytes of tag and length, `size` bytes of slab, 65 bytes of padding.
+struct AlignedSlab {
+  std::size_t begin, head, size;
+};
+
 // Appends fields to a message, in the order of its caller.
 class FieldWriter {
  public:
