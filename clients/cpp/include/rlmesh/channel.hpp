@@ -46,7 +46,10 @@ class SpinWait {
   // Calls `look` until it returns true, which it probably does soon; false: sleep.
   template <class Look>
   bool spin(Look look) {
-    static const bool has_cores = std::thread::hardware_concurrency() > 1;
+    static const bool has_cores = [] {
+      cpu_set_t cores;
+      return ::sched_getaffinity(0, sizeof cores, &cores) != 0 || CPU_COUNT(&cores) > 1;
+    }();
     if (!was_short_ || !has_cores) return false;
     if (to_skip_ > skipped_) {
       ++skipped_;
