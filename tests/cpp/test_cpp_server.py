@@ -32,7 +32,7 @@ def test_the_version_is_that_of_the_spec() -> None:
 
 def test_the_headers_are_small() -> None:
     lines = [len(path.read_text().splitlines()) for path in (CPP / "include").rglob("*.hpp")]
-    assert sum(lines) <= 3600
+    assert sum(lines) <= 3640
 
 
 @only_long

@@ -89,8 +89,9 @@ std::string shape_text(const Shape& shape) {
   return joined(shape, [](std::uint64_t extent) { return std::to_string(extent); });
 }
 
-std::string whole(const Whole& number) {
-  return quoted((number.negative ? "-" : "") + std::to_string(number.magnitude));
+std::string whole(Whole number) {
+  const auto magnitude = static_cast<std::uint64_t>(number < 0 ? -number : number);
+  return quoted((number < 0 ? "-" : "") + std::to_string(magnitude));
 }
 
 std::string array_json(const Array& array) {
@@ -111,7 +112,7 @@ std::string key_json(const Key& key) {
 
 std::string json(const Space& space, const Value& value) {
   switch (space.family) {
-    case Family::discrete: return "{\"int\": " + whole(Whole::of(space.dtype, value.array().data.data())) + "}";
+    case Family::discrete: return "{\"int\": " + whole(whole_of(space.dtype, value.array().data.data())) + "}";
     case Family::text: return "{\"text\": " + quoted(value.text()) + "}";
     case Family::dict: {
       std::string out;
@@ -218,6 +219,8 @@ class Count : public Env {
 std::unique_ptr<EnvSessions> sessions;
 std::map<int, EnvSessions::Connection> connections;
 
+std::string hex(const Answer& answer) { return hex(answer != nullptr ? answer->view() : ByteView()); }
+
 std::string answer(std::istringstream& line) {
   std::string command, first;
   line >> command >> first;
@@ -259,7 +262,7 @@ std::string answer(std::istringstream& line) {
   const std::string text = batch == "-" ? json(space, values[0]) : "{\"batch\": " + list_json(space, values) + "}";
   std::string out = conforms ? "ok 1 " : "ok 0 ";
   out += base64(view_of(text));
-  for (const Slab& one : encoded) out += " " + hex(one.bytes());
+  for (const Data& one : encoded) out += " " + hex(one);
   return out;
 }
 

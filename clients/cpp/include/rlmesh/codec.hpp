@@ -12,10 +12,10 @@ namespace rlmesh {
 struct Array {
   DType dtype = DType::float32;
   Shape shape;
-  Bytes data;
+  Data data;
 
   Array() = default;
-  Array(DType type, Shape extents, Bytes bytes) : dtype(type), shape(std::move(extents)), data(std::move(bytes)) {}
+  Array(DType type, Shape extents, Data bytes) : dtype(type), shape(std::move(extents)), data(std::move(bytes)) {}
 
   template <class T>
   static Array of(const std::vector<T>& numbers, Shape extents) {
@@ -81,25 +81,24 @@ struct Value {
     return Array(type, {}, bytes);
   }
 
-  const Array& array() const { return get<Array>("an array"); }
-  const std::string& text() const { return get<std::string>("a text"); }
-  const std::vector<Value>& parts() const { return get<std::vector<Value>>("several parts"); }
-  const Graph& graph() const { return get<Graph>("a graph"); }
-  const Choice& choice() const { return get<Choice>("a choice"); }
+  // Each throws INVALID_VALUE if the value is another one.
+  const Array& array(const std::string& path = "") const { return get<Array>("an array", path); }
+  const std::string& text(const std::string& path = "") const { return get<std::string>("a text", path); }
+  const std::vector<Value>& parts(const std::string& path = "") const { return get<std::vector<Value>>("a vector of parts", path); }
+  const Graph& graph(const std::string& path = "") const { return get<Graph>("a graph", path); }
+  const Choice& choice(const std::string& path = "") const { return get<Choice>("a choice", path); }
   std::int64_t integer() const {
     const Array& found = array();
     if (found.size() != 1) throw Error(ErrorCode::invalid_value, "expected one integer");
-    return static_cast<std::int64_t>(Whole::of(found.dtype, found.data.data()).negative
-                                         ? ~Whole::of(found.dtype, found.data.data()).magnitude + 1
-                                         : Whole::of(found.dtype, found.data.data()).magnitude);
+    return static_cast<std::int64_t>(whole_of(found.dtype, found.data.data()));
   }
   bool operator==(const Value& other) const { return held == other.held; }
 
  private:
   template <class T>
-  const T& get(const char* expected) const {
+  const T& get(const char* expected, const std::string& path) const {
     if (const T* found = std::get_if<T>(&held)) return *found;
-    throw Error(ErrorCode::invalid_value, std::string("expected ") + expected);
+    throw Error(ErrorCode::invalid_value, std::string("expected ") + expected, path);
   }
 };
 
@@ -110,418 +109,331 @@ inline bool Choice::operator==(const Choice& other) const {
   return index == other.index && value == other.value;
 }
 
-// One slab: bytes of its own, or those of a value that outlives it.
-struct Slab {
-  Bytes own;
-  ByteView view;
-  ByteView bytes() const { return view.data != nullptr ? view : ByteView(own); }
-};
-using Slabs = std::vector<Slab>;
+using Slabs = std::vector<Data>;
 
 inline Error invalid(const std::string& message, const std::string& path) {
   return Error(ErrorCode::invalid_value, message, path);
 }
 
-// Turns values into slabs; throws INVALID_VALUE for a value that is not one of the space.
-class Encoder {
+// The walk of V-2: turns values into slabs, or slabs into values. Both check V-1 to V-12 and V-15; reading checks the
+// limits of M-1 and M-8 too, before values are made.
+template <bool reads>
+class Walk {
  public:
-  static Slabs one(const Space& space, const Value& value, const std::string& path) {
-    Slabs out;
-    many(space, {&value}, path, out);
-    return out;
+  using Held = std::conditional_t<reads, Value, const Value>;
+  using Values = std::vector<Held*>;
+
+  // The slabs that have been written, or that are read.
+  Slabs out;
+  std::vector<ByteView> in;
+  // Whether the arrays of Boxes are views of the slabs that are read.
+  bool in_place = false;
+
+  // Walks the values of a space.
+  void begin(const Space& space, const Values& values, const std::string& path) {
+    many(space, values, path);
+    if (reads && next_ != in.size()) throw invalid("expected " + std::to_string(next_) + " slabs, got " + std::to_string(in.size()) + " (V-3)", path);
   }
-  static Slabs batch(const Space& space, const std::vector<Value>& values, const std::string& path) {
-    std::vector<const Value*> pointers;
-    for (const Value& value : values) pointers.push_back(&value);
-    Slabs out;
-    many(space, pointers, path, out);
-    return out;
+
+  // Refuses to read as many values of a space, if there cannot be so many.
+  void admit(const Space& space, std::uint64_t count, const std::string& path) {
+    checked(count, path);
+    free(count * byteless_parts(space), path);
+    const std::uint64_t size = least_bytes(space);
+    std::uint64_t rest = 65'536;  // What is missing from a few values is reported with its own path later.
+    for (std::size_t i = next_; i < in.size(); ++i) rest += in[i].size;
+    if (size != 0 && count > rest / size) throw invalid("expected more bytes in slabs, for " + std::to_string(count) + " values (V-4)", path);
   }
 
  private:
-  using Values = std::vector<const Value*>;
-
-  static void many(const Space& space, const Values& values, const std::string& path, Slabs& out) {
+  void many(const Space& space, const Values& values, const std::string& path) {
     switch (space.family) {
-      case Family::text: texts(values, path, out); break;
+      case Family::text: return texts(values, path);
       case Family::dict:
-      case Family::tuple: composites(space, values, path, out); break;
-      case Family::sequence: sequences(space, values, path, out); break;
-      case Family::graph: graphs(space, values, path, out); break;
-      case Family::one_of: choices(space, values, path, out); break;
-      default: arrays(space, values, path, out);
+      case Family::tuple: return composites(space, values, path);
+      case Family::sequence: return sequences(space, values, path);
+      case Family::graph: return graphs(space, values, path);
+      case Family::one_of: return choices(space, values, path);
+      default: return arrays(space, values, path);
     }
   }
 
-  template <class T>
-  static const T& held(const Value* value, const std::string& path, const char* expected) {
-    if (const T* found = std::get_if<T>(&value->held)) return *found;
-    throw invalid(std::string("expected ") + expected, path);
-  }
-  template <class T>
-  static Slab numbers(const std::vector<T>& values) {
-    return Slab{Space::bytes_of(values), {}};
-  }
-  static std::uint32_t length(std::size_t size, const std::string& path) {
-    if (size > 0xFFFFFFFF) throw invalid("expected fewer than 2^32 elements", path);
-    return static_cast<std::uint32_t>(size);
-  }
-
-  static void arrays(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    Slab slab;
-    const Shape scalar;
-    const Shape& shape = space.family == Family::discrete ? scalar : space.shape;
-    const std::uint64_t size = element_count(shape, item_size(space.dtype), path) * item_size(space.dtype);
-    for (const Value* value : values) {
-      const Array& array = held<Array>(value, path, "an array");
-      if (array.dtype != space.dtype || array.shape != shape || array.data.size() != size) {
-        throw invalid("expected an array of the dtype and shape of the space (F-6, F-7)", path);
-      }
-      check_elements(space, array.data, path);
-      if (values.size() == 1) slab.view = ByteView(array.data);
-      else slab.own.insert(slab.own.end(), array.data.begin(), array.data.end());
-    }
-    out.push_back(std::move(slab));
-  }
-
- public:
-  // Checks V-7 and V-8 for the elements of one or more values of a leaf.
-  static void check_elements(const Space& space, ByteView data, const std::string& path) {
-    if (space.dtype == DType::boolean || space.family == Family::multi_binary) {
-      for (std::size_t i = 0; i < data.size; ++i) {
-        if (data.data[i] > 1) throw invalid("expected 0 or 1 (V-7)", path);
-      }
-    }
-    const std::size_t item = item_size(space.dtype);
-    if (space.family == Family::discrete) {
-      for (std::size_t i = 0; i < data.size; i += item) in_range(space, 0, space.n, data.data + i, path);
-    } else if (space.family == Family::multi_discrete && !space.nvec.empty()) {
-      for (std::size_t i = 0; i < data.size; i += item) {
-        const std::size_t at = i % space.nvec.size();
-        in_range(space, at, Whole::of(space.dtype, space.nvec.data() + at).magnitude, data.data + i, path);
-      }
-    }
-  }
-
- private:
-  static void in_range(const Space& space, std::size_t at, std::uint64_t count, const std::uint8_t* number, const std::string& path) {
-    const Whole first = space.start.empty() ? Whole{} : Whole::of(space.dtype, space.start.data() + at);
-    const Whole found = Whole::of(space.dtype, number);
-    if (found < first || first.plus(count - 1) < found) throw invalid("expected a number from start to start + n - 1 (V-8)", path);
-  }
-
-  static void texts(const Values& values, const std::string& path, Slabs& out) {
-    std::vector<std::uint32_t> lengths;
-    Slab joined;
-    for (const Value* value : values) {
-      const std::string& text = held<std::string>(value, path, "a text");
-      if (!is_utf8(view_of(text))) throw invalid("expected UTF-8 (V-9)", path);
-      lengths.push_back(length(text.size(), path));
-      joined.own.insert(joined.own.end(), text.begin(), text.end());
-    }
-    out.push_back(numbers(lengths));
-    out.push_back(std::move(joined));
-  }
-
-  static void composites(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    for (const Value* value : values) {
-      const auto& parts = held<std::vector<Value>>(value, path, "a vector of parts");
-      if (parts.size() != space.parts.size()) {
-        throw invalid("expected " + std::to_string(space.parts.size()) + " parts, got " + std::to_string(parts.size()), path);
-      }
-    }
-    Values column(values.size());
-    for (std::size_t i = 0; i < space.parts.size(); ++i) {
-      for (std::size_t k = 0; k < values.size(); ++k) column[k] = &std::get<std::vector<Value>>(values[k]->held)[i];
-      many(space.parts[i], column, space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i), out);
-    }
-  }
-
-  static void append(Values& all, const std::vector<Value>& values) {
-    for (const Value& value : values) all.push_back(&value);
-  }
-
-  static void sequences(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    std::vector<std::uint32_t> lengths;
-    Values elements;
-    for (const Value* value : values) {
-      const auto& parts = held<std::vector<Value>>(value, path, "a vector of elements");
-      if (space.stacked && !parts.empty() && SpaceReader::is_slabless(space.parts[0])) throw invalid("expected no element of a stack without a slab (V-15)", path);
-      lengths.push_back(length(parts.size(), path));
-      append(elements, parts);
-    }
-    out.push_back(numbers(lengths));
-    many(space.parts[0], elements, path + "[0]", out);
-  }
-
-  static void graphs(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    Bytes flags;
-    std::vector<std::uint32_t> node_counts, edge_counts;
-    std::vector<std::int32_t> links;
-    Values nodes, edges;
-    for (const Value* value : values) {
-      const Graph& graph = held<Graph>(value, path, "a graph");
-      if (graph.edges && space.parts.size() < 2) throw invalid("expected no features of edges (V-10)", path);
-      if (graph.links && !graph.links->empty() && space.parts.size() < 2) throw invalid("expected no links of edges (V-10)", path);
-      if (graph.edges && graph.links && graph.edges->size() != graph.links->size()) throw invalid("expected as many links as features of edges (V-10)", path);
-      flags.push_back(static_cast<std::uint8_t>((graph.edges ? 1 : 0) | (graph.links ? 2 : 0)));
-      node_counts.push_back(length(graph.nodes.size(), path));
-      edge_counts.push_back(length(graph.links ? graph.links->size() : graph.edges ? graph.edges->size() : 0, path));
-      append(nodes, graph.nodes);
-      if (graph.edges) append(edges, *graph.edges);
-      if (!graph.links) continue;
-      for (const auto& ends : *graph.links) {
-        for (const std::int32_t end : ends) {
-          if (end < 0 || static_cast<std::size_t>(end) >= graph.nodes.size()) throw invalid("an end of a link is no node of the graph (V-11)", path + ".edge_links");
-          links.push_back(end);
-        }
-      }
-    }
-    out.push_back(Slab{flags, {}});
-    out.push_back(numbers(node_counts));
-    out.push_back(numbers(edge_counts));
-    out.push_back(numbers(links));
-    many(space.parts[0], nodes, path + ".nodes", out);
-    if (space.parts.size() > 1) many(space.parts[1], edges, path + ".edges", out);
-  }
-
-  static void choices(const Space& space, const Values& values, const std::string& path, Slabs& out) {
-    std::vector<std::uint32_t> indices;
-    std::vector<Values> chosen(space.parts.size());
-    for (const Value* value : values) {
-      const Choice& choice = held<Choice>(value, path, "a choice");
-      if (choice.index >= space.parts.size() || choice.value.size() != 1) throw invalid("expected an index below the number of alternatives, and a value (V-12)", path);
-      indices.push_back(static_cast<std::uint32_t>(choice.index));
-      chosen[choice.index].push_back(&choice.value[0]);
-    }
-    out.push_back(numbers(indices));
-    for (std::size_t i = 0; i < space.parts.size(); ++i) many(space.parts[i], chosen[i], path_of(path, i), out);
-  }
-};
-
-// Turns slabs into values; checks V-1 to V-12, V-15 and the limits of M-1 and M-8.
-class Decoder {
- public:
-  static Value one(const Space& space, const std::vector<ByteView>& slabs, const std::string& path) {
-    return std::move(batch(space, slabs, 1, path)[0]);
-  }
-  static std::vector<Value> batch(const Space& space, const std::vector<ByteView>& slabs, std::size_t count, const std::string& path) {
-    Decoder decoder(slabs);
-    std::vector<Value> values = decoder.many(space, count, path);
-    if (decoder.next_ != slabs.size()) throw invalid("expected " + std::to_string(decoder.next_) + " slabs, got " + std::to_string(slabs.size()) + " (V-3)", path);
-    return values;
-  }
-
- private:
-  explicit Decoder(const std::vector<ByteView>& slabs) : slabs_(slabs) {
-    std::uint64_t bytes = 0;
-    for (const ByteView& slab : slabs) bytes += slab.size;
-    max_free_ = 65'536 + 4 * bytes;
-  }
-
-  ByteView any(const std::string& path) {
-    if (next_ == slabs_.size()) throw invalid("a slab is missing (V-3)", path);
-    return slabs_[next_++];
-  }
   ByteView take(std::uint64_t size, const std::string& path, const char* rule = "V-4") {
-    const ByteView slab = any(path);
+    if (next_ == in.size()) throw invalid("a slab is missing (V-3)", path);
+    const ByteView slab = in[next_++];
     if (slab.size != size) {
       throw invalid("expected " + std::to_string(size) + " bytes in a slab, got " + std::to_string(slab.size) + " (" + rule + ")", path);
     }
     return slab;
   }
-  std::vector<std::uint32_t> lengths(std::size_t count, const std::string& path) {
-    const ByteView slab = take(4 * static_cast<std::uint64_t>(count), path);
-    std::vector<std::uint32_t> found(count);
-    if (count) std::memcpy(found.data(), slab.data, slab.size);
-    return found;
+  // A slab of numbers, which are as many as are read.
+  template <class T>
+  void numbers(std::vector<T>& found, const std::string& path, const char* rule = "V-4") {
+    if constexpr (reads) {
+      const ByteView slab = take(sizeof(T) * found.size(), path, rule);
+      if (slab.size != 0) std::memcpy(found.data(), slab.data, slab.size);
+    } else {
+      out.push_back(Space::bytes_of(found));
+    }
   }
-  static std::size_t sum(const std::vector<std::uint32_t>& numbers, const std::string& path) {
-    std::uint64_t total = 0;
-    for (const std::uint32_t number : numbers) total += number;
-    return checked(total, path);
+  static std::uint32_t length(std::size_t size, const std::string& path) {
+    if (size > 0xFFFFFFFF) throw invalid("expected fewer than 2^32 elements", path);
+    return static_cast<std::uint32_t>(size);
   }
   static std::size_t checked(std::uint64_t count, const std::string& path) {
-    if (count > 16'777'216) throw Error(ErrorCode::limit_exceeded, "expected at most 16777216 values at one place (M-1)", path);
+    if (reads && count > 16'777'216) throw over_limit("16777216 values at one place", path);
     return static_cast<std::size_t>(count);
   }
+  static std::uint64_t sum(const std::vector<std::uint32_t>& numbers) {
+    std::uint64_t total = 0;
+    for (const std::uint32_t number : numbers) total += number;
+    return total;
+  }
+
   // Counts values without a byte, before they are made (M-8).
   void free(std::uint64_t count, const std::string& path) {
-    if ((free_ += count) > max_free_) throw Error(ErrorCode::limit_exceeded, "expected fewer values without a byte (M-8)", path);
+    std::uint64_t max_free = 65'536;
+    for (const ByteView& slab : in) max_free += 4 * std::uint64_t{slab.size};
+    if ((free_ += count) > max_free) throw Error(ErrorCode::limit_exceeded, "expected fewer values without a byte (M-8)", path);
   }
   static bool is_byteless(const Space& space) {
-    if (space.family == Family::dict || space.family == Family::tuple) {
-      return std::all_of(space.parts.begin(), space.parts.end(), is_byteless);
-    }
-    const bool has_shape = space.family == Family::box || space.family == Family::multi_binary || space.family == Family::multi_discrete;
-    return has_shape && std::find(space.shape.begin(), space.shape.end(), 0U) != space.shape.end();
+    if (space.is_composite()) return std::all_of(space.parts.begin(), space.parts.end(), is_byteless);
+    return space.is_leaf() && std::find(space.shape.begin(), space.shape.end(), 0U) != space.shape.end();
+  }
+  static std::uint64_t byteless_parts(const Space& space) {
+    std::uint64_t parts = is_byteless(space) ? 1 : 0;
+    for (std::size_t i = 0; space.is_composite() && i < space.parts.size(); ++i) parts += byteless_parts(space.parts[i]);
+    return parts;
+  }
+  // The number of bytes that a value has in slabs at least.
+  static std::uint64_t least_bytes(const Space& space) {
+    if (space.family == Family::graph) return 9;
+    if (space.is_leaf() && space.family != Family::text) return leaf_bytes(space, "");
+    std::uint64_t bytes = space.is_composite() ? 0 : 4;
+    for (std::size_t i = 0; space.is_composite() && i < space.parts.size(); ++i) bytes += least_bytes(space.parts[i]);
+    return bytes;
+  }
+  static std::uint64_t leaf_bytes(const Space& space, const std::string& path) {
+    return element_count(space.shape, item_size(space.dtype), path) * item_size(space.dtype);
   }
   // The number of parts that an empty stack of a space is made of, besides itself (M-8).
   static std::uint64_t stack_parts(const Space& space) {
     std::uint64_t parts = 1;
-    if (space.family == Family::dict || space.family == Family::tuple) {
-      for (const Space& part : space.parts) parts += stack_parts(part);
-    }
+    for (std::size_t i = 0; space.is_composite() && i < space.parts.size(); ++i) parts += stack_parts(space.parts[i]);
     return parts;
   }
   void stacks(const Space& features, const std::vector<std::uint32_t>& counts, const std::string& path) {
-    const auto empty = std::count(counts.begin(), counts.end(), 0U);
-    free(static_cast<std::uint64_t>(empty) * stack_parts(features), path);
+    const auto empty = static_cast<std::uint64_t>(std::count(counts.begin(), counts.end(), 0U));
+    if (reads) free(empty * stack_parts(features), path);
   }
 
-  std::vector<Value> many(const Space& space, std::size_t count, const std::string& path) {
-    checked(count, path);
-    if (is_byteless(space)) free(count, path);
-    switch (space.family) {
-      case Family::text: return texts(count, path);
-      case Family::dict:
-      case Family::tuple: return composites(space, count, path);
-      case Family::sequence: return sequences(space, count, path);
-      case Family::graph: return graphs(space, count, path);
-      case Family::one_of: return choices(space, count, path);
-      default: return arrays(space, count, path);
-    }
-  }
-
-  std::vector<Value> arrays(const Space& space, std::size_t count, const std::string& path) {
-    const Shape shape = space.family == Family::discrete ? Shape() : space.shape;
-    const std::uint64_t item = item_size(space.dtype);
-    const std::uint64_t size = element_count(shape, item, path) * item;
-    const ByteView slab = take(size * count, path);
-    Encoder::check_elements(space, slab, path);
-    std::vector<Value> values;
-    values.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      values.emplace_back(Array(space.dtype, shape, ByteView(slab.data + i * size, static_cast<std::size_t>(size)).copy()));
-    }
-    return values;
-  }
-
-  std::vector<Value> texts(std::size_t count, const std::string& path) {
-    const std::vector<std::uint32_t> sizes = lengths(count, path);
-    std::uint64_t total = 0;
-    for (const std::uint32_t size : sizes) total += size;
-    const ByteView joined = take(total, path, "V-9");
-    std::vector<Value> values;
-    values.reserve(count);
-    const std::uint8_t* at = joined.data;
-    for (const std::uint32_t size : sizes) {
-      const ByteView text(at, size);
-      if (!is_utf8(text)) throw invalid("expected UTF-8 (V-9)", path);
-      values.emplace_back(text.text());
-      at += size;
-    }
-    return values;
-  }
-
-  std::vector<Value> composites(const Space& space, std::size_t count, const std::string& path) {
-    std::vector<std::vector<Value>> columns;
-    for (std::size_t i = 0; i < space.parts.size(); ++i) {
-      columns.push_back(many(space.parts[i], count, space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i)));
-    }
-    std::vector<Value> values;
-    values.reserve(count);
-    for (std::size_t k = 0; k < count; ++k) {
-      std::vector<Value> parts;
-      parts.reserve(columns.size());
-      for (auto& column : columns) parts.push_back(std::move(column[k]));
-      values.emplace_back(std::move(parts));
-    }
-    return values;
-  }
-
-  static std::vector<Value> slice(std::vector<Value>& all, std::size_t& at, std::size_t count) {
-    std::vector<Value> part;
-    part.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) part.push_back(std::move(all[at + i]));
-    at += count;
-    return part;
-  }
-
-  std::vector<Value> sequences(const Space& space, std::size_t count, const std::string& path) {
-    const std::vector<std::uint32_t> sizes = lengths(count, path);
-    const std::size_t total = sum(sizes, path);
-    if (space.stacked) {
-      stacks(space.parts[0], sizes, path);
-      if (total != 0 && SpaceReader::is_slabless(space.parts[0])) throw invalid("expected lengths of 0 of stacks without a slab (V-15)", path);
-    }
-    std::vector<Value> elements = many(space.parts[0], total, path + "[0]");
-    std::vector<Value> values;
-    std::size_t at = 0;
-    for (const std::uint32_t size : sizes) values.emplace_back(slice(elements, at, size));
-    return values;
-  }
-
-  std::vector<Value> graphs(const Space& space, std::size_t count, const std::string& path) {
-    const ByteView flags = take(count, path);
-    const std::vector<std::uint32_t> node_counts = lengths(count, path);
-    const std::vector<std::uint32_t> edge_counts = lengths(count, path);
-    const bool has_edges = space.parts.size() > 1;
-    std::uint64_t linked = 0, featured = 0;
-    std::vector<std::uint32_t> feature_counts;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint8_t flag = flags.data[i];
-      if (flag > 3 || (!has_edges && (flag & 1) != 0)) throw invalid("a graph has a flag that its space does not allow (V-10)", path);
-      if ((flag == 0 || !has_edges) && edge_counts[i] != 0) throw invalid("expected an edge count of 0 (V-10)", path);
-      if ((flag & 2) != 0) linked += edge_counts[i];
-      if ((flag & 1) != 0) {
-        featured += edge_counts[i];
-        feature_counts.push_back(edge_counts[i]);
+  void arrays(const Space& space, const Values& values, const std::string& path) {
+    const std::uint64_t size = leaf_bytes(space, path);
+    Data only;
+    Bytes joined;
+    ByteView slab;
+    if constexpr (reads) slab = take(size * values.size(), path);
+    const bool is_view = in_place && space.family == Family::box && space.dtype != DType::boolean;
+    for (Held* value : values) {
+      if constexpr (reads) {
+        const ByteView part(slab.data, static_cast<std::size_t>(size));
+        slab.data += size;
+        value->held = Array(space.dtype, space.shape, is_view ? Data::in_place(part) : Data(part.copy()));
       }
+      const Array& array = value->array(path);
+      if (array.dtype != space.dtype || array.shape != space.shape || array.data.size() != size) {
+        throw invalid("expected an array of the dtype and shape of the space (F-6, F-7)", path);
+      }
+      check_elements(space, array.data, path);
+      if (reads) continue;
+      if (values.size() == 1) only = Data::in_place(array.data);
+      else joined.insert(joined.end(), array.data.begin(), array.data.end());
     }
-    checked(linked, path);
-    checked(featured, path);
-    const ByteView links = take(8 * linked, path + ".edge_links", "V-10");
-    const std::size_t node_total = sum(node_counts, path + ".nodes");
+    if (!reads) out.push_back(only.is_in_place() ? std::move(only) : Data(std::move(joined)));
+  }
+
+  // Checks V-7 and V-8.
+  static void check_elements(const Space& space, ByteView data, const std::string& path) {
+    if (space.dtype == DType::boolean || space.family == Family::multi_binary) {
+      const bool is_valid = std::all_of(data.data, data.data + data.size, [](std::uint8_t byte) { return byte <= 1; });
+      if (!is_valid) throw invalid("expected 0 or 1 (V-7)", path);
+    }
+    const bool is_discrete = space.family == Family::discrete;
+    const std::size_t item = item_size(space.dtype);
+    for (std::size_t i = 0; (is_discrete || space.family == Family::multi_discrete) && i < data.size; i += item) {
+      const Whole count = is_discrete ? Whole{space.n} : whole_of(space.dtype, space.nvec.data() + i);
+      const Whole first = space.start.empty() ? 0 : whole_of(space.dtype, space.start.data() + i);
+      const Whole found = whole_of(space.dtype, data.data + i);
+      if (found < first || found >= first + count) throw invalid("expected a number from start to start + n - 1 (V-8)", path);
+    }
+  }
+
+  void texts(const Values& values, const std::string& path) {
+    std::vector<std::uint32_t> sizes(values.size());
+    Bytes joined;
+    for (std::size_t i = 0; !reads && i < values.size(); ++i) {
+      const std::string& text = values[i]->text(path);
+      sizes[i] = length(text.size(), path);
+      joined.insert(joined.end(), text.begin(), text.end());
+    }
+    numbers(sizes, path);
+    ByteView slab;
+    if constexpr (reads) slab = take(sum(sizes), path, "V-9");
+    else out.push_back(std::move(joined));
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if constexpr (reads) values[i]->held = ByteView(slab.data, sizes[i]).text();
+      slab.data += reads ? sizes[i] : 0;
+      if (!is_utf8(view_of(values[i]->text(path)))) throw invalid("expected UTF-8 (V-9)", path);
+    }
+  }
+
+  void composites(const Space& space, const Values& values, const std::string& path) {
+    const std::size_t count = space.parts.size();
+    for (Held* value : values) {
+      if constexpr (reads) value->held = std::vector<Value>(count);
+      const std::size_t found = value->parts(path).size();
+      if (found != count) throw invalid("expected " + std::to_string(count) + " parts, got " + std::to_string(found), path);
+    }
+    Values column(values.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      for (std::size_t k = 0; k < values.size(); ++k) column[k] = &std::get<std::vector<Value>>(values[k]->held)[i];
+      many(space.parts[i], column, space.part_path(path, i));
+    }
+  }
+
+  // Appends the values of a vector, which are made if they are read.
+  template <class Parts>
+  static void append(Values& all, Parts& parts, std::size_t count) {
+    if constexpr (reads) parts.resize(count);
+    for (auto& part : parts) all.push_back(&part);
+  }
+
+  void sequences(const Space& space, const Values& values, const std::string& path) {
+    std::vector<std::uint32_t> sizes(values.size());
+    for (std::size_t i = 0; !reads && i < values.size(); ++i) sizes[i] = length(values[i]->parts(path).size(), path);
+    numbers(sizes, path);
+    if (space.stacked) stacks(space.parts[0], sizes, path);
+    if (space.stacked && sum(sizes) != 0 && SpaceReader::is_slabless(space.parts[0])) {
+      throw invalid("expected lengths of 0 of stacks without a slab (V-15)", path);
+    }
+    if (reads) admit(space.parts[0], sum(sizes), path + "[0]");
+    Values elements;
+    for (std::size_t i = 0; i < values.size(); ++i) append(elements, std::get<std::vector<Value>>(values[i]->held), sizes[i]);
+    many(space.parts[0], elements, path + "[0]");
+  }
+
+  void graphs(const Space& space, const Values& values, const std::string& path) {
+    const std::size_t count = values.size();
+    const bool has_edges = space.parts.size() > 1;
+    Bytes flags(count);
+    std::vector<std::uint32_t> node_counts(count), edge_counts(count), feature_counts;
+    std::vector<std::int32_t> links;
+    for (std::size_t i = 0; !reads && i < count; ++i) {
+      const Graph& graph = values[i]->graph(path);
+      if (graph.edges && graph.links && graph.edges->size() != graph.links->size()) throw invalid("expected as many links as features of edges (V-10)", path);
+      flags[i] = static_cast<std::uint8_t>((graph.edges ? 1 : 0) | (graph.links ? 2 : 0));
+      node_counts[i] = length(graph.nodes.size(), path);
+      edge_counts[i] = length(graph.links ? graph.links->size() : graph.edges ? graph.edges->size() : 0, path);
+      for (std::size_t k = 0; graph.links && k < graph.links->size(); ++k) links.insert(links.end(), (*graph.links)[k].begin(), (*graph.links)[k].end());
+    }
+    numbers(flags, path);
+    numbers(node_counts, path);
+    numbers(edge_counts, path);
+    std::uint64_t linked = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (flags[i] > 3 || (!has_edges && (flags[i] & 1) != 0)) throw invalid("a graph has a flag that its space does not allow (V-10)", path);
+      if ((flags[i] == 0 || !has_edges) && edge_counts[i] != 0) throw invalid("expected no edge (V-10)", path);
+      if ((flags[i] & 2) != 0) linked += edge_counts[i];
+      if ((flags[i] & 1) != 0) feature_counts.push_back(edge_counts[i]);
+    }
+    // As many links as there are bytes for: `numbers` refuses the slab if it has another size.
+    const std::size_t linkable = next_ < in.size() ? in[next_].size / 8 + 1 : 0;
+    if (reads) links.resize(2 * std::min(checked(linked, path), linkable));
+    numbers(links, path + ".edge_links", "V-10");
+    if (reads) admit(space.parts[0], sum(node_counts), path + ".nodes");
+    if (reads && has_edges) admit(space.parts[1], sum(feature_counts), path + ".edges");
     stacks(space.parts[0], node_counts, path + ".nodes");
     if (has_edges) stacks(space.parts[1], feature_counts, path + ".edges");
-    std::vector<Value> nodes = many(space.parts[0], node_total, path + ".nodes");
-    std::vector<Value> edges;
-    if (has_edges) edges = many(space.parts[1], static_cast<std::size_t>(featured), path + ".edges");
-    std::vector<Value> values;
-    std::size_t node = 0, edge = 0;
-    const std::uint8_t* link = links.data;
+    Values nodes, edges;
+    auto link = links.begin();
     for (std::size_t i = 0; i < count; ++i) {
-      Graph graph;
-      graph.nodes = slice(nodes, node, node_counts[i]);
-      if ((flags.data[i] & 1) != 0) graph.edges = slice(edges, edge, edge_counts[i]);
-      if ((flags.data[i] & 2) != 0) {
-        graph.links.emplace(edge_counts[i]);
-        for (auto& ends : *graph.links) {
-          ends = {load<std::int32_t>(link), load<std::int32_t>(link + 4)};
-          link += 8;
-          for (const std::int32_t end : ends) {
-            if (end < 0 || static_cast<std::uint32_t>(end) >= node_counts[i]) throw invalid("an end of a link is no node of the graph (V-11)", path + ".edge_links");
-          }
-        }
+      if constexpr (reads) {
+        Graph& graph = values[i]->held.template emplace<Graph>();
+        if ((flags[i] & 1) != 0) graph.edges.emplace();
+        if ((flags[i] & 2) != 0) graph.links.emplace(edge_counts[i]);
       }
-      values.emplace_back(std::move(graph));
+      auto& graph = std::get<Graph>(values[i]->held);
+      append(nodes, graph.nodes, node_counts[i]);
+      if (graph.edges) append(edges, *graph.edges, edge_counts[i]);
+      for (std::size_t k = 0; graph.links && k < 2 * graph.links->size(); ++k, ++link) {
+        const bool is_node = *link >= 0 && static_cast<std::uint32_t>(*link) < node_counts[i];
+        if (!is_node) throw invalid("an end of a link is no node of the graph (V-11)", path + ".edge_links");
+        if constexpr (reads) (*graph.links)[k / 2][k % 2] = *link;
+      }
     }
-    return values;
+    many(space.parts[0], nodes, path + ".nodes");
+    if (has_edges) many(space.parts[1], edges, path + ".edges");
   }
 
-  std::vector<Value> choices(const Space& space, std::size_t count, const std::string& path) {
-    const std::vector<std::uint32_t> indices = lengths(count, path);
-    std::vector<std::size_t> counts(space.parts.size()), at(space.parts.size());
-    for (const std::uint32_t index : indices) {
+  void choices(const Space& space, const Values& values, const std::string& path) {
+    std::vector<std::uint32_t> indices(values.size());
+    for (std::size_t i = 0; !reads && i < values.size(); ++i) {
+      const Choice& choice = values[i]->choice(path);
+      if (choice.value.size() != 1) throw invalid("expected a choice with one value", path);
+      indices[i] = length(choice.index, path);
+    }
+    numbers(indices, path);
+    std::vector<Values> chosen(space.parts.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::uint32_t index = indices[i];
       if (index >= space.parts.size()) throw invalid("expected an index below the number of alternatives (V-12)", path);
-      ++counts[index];
+      if constexpr (reads) values[i]->held = Choice{index, std::vector<Value>(1)};
+      chosen[index].push_back(&std::get<Choice>(values[i]->held).value[0]);
     }
-    std::vector<std::vector<Value>> chosen;
-    for (std::size_t i = 0; i < space.parts.size(); ++i) chosen.push_back(many(space.parts[i], counts[i], path_of(path, i)));
-    std::vector<Value> values;
-    for (const std::uint32_t index : indices) {
-      Choice choice;
-      choice.index = index;
-      choice.value.push_back(std::move(chosen[index][at[index]++]));
-      values.emplace_back(std::move(choice));
+    for (std::size_t i = 0; i < space.parts.size(); ++i) {
+      const std::string at = space.part_path(path, i);
+      if (reads) admit(space.parts[i], chosen[i].size(), at);
+      many(space.parts[i], chosen[i], at);
     }
-    return values;
   }
 
-  const std::vector<ByteView>& slabs_;
   std::size_t next_ = 0;
-  std::uint64_t free_ = 0, max_free_ = 0;
+  std::uint64_t free_ = 0;
+};
+
+// Turns values into slabs, which may be views of the values; throws INVALID_VALUE for a value that is not one of the space.
+struct Encoder {
+  static Slabs one(const Space& space, const Value& value, const std::string& path) { return all(space, {&value}, path); }
+  static Slabs batch(const Space& space, const std::vector<Value>& values, const std::string& path) {
+    std::vector<const Value*> pointers;
+    for (const Value& value : values) pointers.push_back(&value);
+    return all(space, pointers, path);
+  }
+
+ private:
+  static Slabs all(const Space& space, const std::vector<const Value*>& values, const std::string& path) {
+    Walk<false> walk;
+    walk.begin(space, values, path);
+    return std::move(walk.out);
+  }
+};
+
+// Turns slabs into values. `in_place`: the arrays of Boxes are views of the slabs.
+struct Decoder {
+  static Value one(const Space& space, const std::vector<ByteView>& slabs, const std::string& path, bool in_place = false) {
+    return std::move(batch(space, slabs, 1, path, in_place)[0]);
+  }
+  static std::vector<Value> batch(const Space& space, const std::vector<ByteView>& slabs, std::size_t count, const std::string& path, bool in_place = false) {
+    Walk<true> walk;
+    walk.in = slabs;
+    walk.in_place = in_place;
+    walk.admit(space, count, path);
+    std::vector<Value> values(count);
+    std::vector<Value*> pointers;
+    for (Value& value : values) pointers.push_back(&value);
+    walk.begin(space, pointers, path);
+    return values;
+  }
 };
 
 // The slabs of a message `Value`, with its batch size if it is a batch.
@@ -531,24 +443,35 @@ struct SlabsOfMessage {
 
   static SlabsOfMessage read(ByteView message, std::uint64_t* fields) {
     SlabsOfMessage found;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found.slabs.push_back(reader.bytes());
-      else if (reader.number() == 2 && reader.field(0)) found.batch_size = static_cast<std::uint32_t>(reader.integer());
-    }
+    std::uint32_t batch_size = 0;
+    read_fields(message, fields, [&](FieldReader& reader) {
+      if (reader.to(2, batch_size)) found.batch_size = batch_size;
+      else reader.message(1, [&](ByteView slab) { found.slabs.push_back(slab); });
+    });
     return found;
   }
 };
 
-// Appends a field with a message `Value`, whose size is calculated first.
-inline void write_value(FieldWriter& out, std::uint32_t field, const Slabs& slabs, std::optional<std::uint32_t> batch_size = {}) {
-  std::size_t size = batch_size ? 1 + FieldWriter::varint_size(*batch_size) : 0;
-  for (const Slab& slab : slabs) size += 1 + FieldWriter::varint_size(slab.bytes().size) + slab.bytes().size;
+// Appends a field with a message `Value`, whose size is calculated first. Large slabs get padding if `aligned` is not null.
+inline void write_value(FieldWriter& out, std::uint32_t field, const Slabs& slabs, std::vector<AlignedSlab>* aligned = nullptr) {
+  std::size_t size = 0, bytes = 0;
+  for (const Data& slab : slabs) bytes += slab.size();
+  const auto is_aligned = [&](const Data& slab) { return aligned != nullptr && bytes >= 4'096 && slab.size() >= 64; };
+  for (const Data& slab : slabs) size += 1 + FieldWriter::varint_size(slab.size()) + slab.size() + (is_aligned(slab) ? 67 : 0);
   out.tag(field, 2);
   out.varint(size);
   out.out.reserve(out.out.size() + size);
-  for (const Slab& slab : slabs) out.bytes(1, slab.bytes());
-  if (batch_size) out.present(2, *batch_size);
+  const Bytes padding(63);
+  for (const Data& slab : slabs) {
+    if (!is_aligned(slab)) {
+      out.bytes(1, slab);
+      continue;
+    }
+    aligned->push_back({out.out.size(), 1 + FieldWriter::varint_size(slab.size()), slab.size()});
+    out.bytes(3, ByteView());
+    out.bytes(1, slab);
+    out.bytes(3, padding);
+  }
 }
 
 // A self-describing value: of infos, options, metadata, and of calls and attributes.
@@ -635,27 +558,15 @@ class DynamicReader {
 
   Dynamic value(ByteView message, const std::string& path, unsigned depth = 1) {
     if (depth > max_depth) throw malformed("expected a value of at most 24 levels (D-7)", path);
-    if (++values_ > 4'194'304) throw Error(ErrorCode::limit_exceeded, "expected at most 4194304 values in a message (M-1)", path);
+    if (++values_ > 4'194'304) throw over_limit("4194304 values in a message", path);
     std::optional<Dynamic> found;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) { reader.bytes(); found = Dynamic(); } break;
-        case 2: if (reader.field(0)) found = Dynamic(reader.integer() != 0); break;
-        case 3: if (reader.field(0)) found = Dynamic(reader.zigzag()); break;
-        case 4: if (reader.field(2)) found = big_int(reader.bytes(), path); break;
-        case 5: if (reader.field(1)) found = Dynamic(reader.number64()); break;
-        case 6: if (reader.field(2)) found = Dynamic(reader.text()); break;
-        case 7: if (reader.field(2)) found = Dynamic(reader.bytes().copy()); break;
-        case 8: if (reader.field(2)) found = scalar(reader.bytes(), path); break;
-        case 9: if (reader.field(2)) found = Dynamic(tensor(reader.bytes(), path)); break;
-        case 10: if (reader.field(2)) found = objects(reader.bytes(), path, depth); break;
-        case 11: if (reader.field(2)) found = Dynamic(Dynamic::List{elements(reader.bytes(), path, depth)}); break;
-        case 12: if (reader.field(2)) found = Dynamic(Dynamic::Tuple{elements(reader.bytes(), path, depth)}); break;
-        case 13: if (reader.field(2)) found = Dynamic(map(reader.bytes(), path, depth + 1)); break;
-        default: break;
-      }
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      if (reader.is(2, 0)) found = Dynamic(reader.integer() != 0);
+      else if (reader.is(3, 0)) found = Dynamic(reader.zigzag());
+      else if (reader.is(5, 1)) found = Dynamic(reader.number64());
+      else if (reader.is(6, 2)) found = Dynamic(reader.text());
+      else if (reader.type() == 2 && reader.number() <= 13) found = part(reader.number(), reader.bytes(), path, depth);
+    });
     if (!found) throw malformed("a value has no kind, or an unknown one (D-1)", path);
     return std::move(*found);
   }
@@ -664,40 +575,30 @@ class DynamicReader {
   Dynamic::Map map(ByteView message, const std::string& path, unsigned depth = 1) {
     Dynamic::Map found;
     std::set<Bytes> seen;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.field(2) != 1) continue;
-      if (found.entries.size() == 1'048'576) throw Error(ErrorCode::limit_exceeded, "expected at most 1048576 entries (M-1)", path);
-      FieldReader entry(reader.bytes(), fields_);
+    const auto entry = [&](ByteView bytes) {
+      if (found.entries.size() == 1'048'576) throw over_limit("1048576 entries", path);
       std::optional<Dynamic> key, part;
-      Bytes encoded;
-      while (entry.next()) {
-        if (entry.number() == 1 && entry.field(2)) {
-          std::string name = entry.text();
-          if (name.size() > max_key_bytes) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of a key (M-1)", path);
-          encoded.assign(1, 's');
-          encoded.insert(encoded.end(), name.begin(), name.end());
-          key = Dynamic(std::move(name));
-        } else if (entry.number() == 2 && entry.field(2)) {
-          const ByteView other = entry.bytes();
-          key = value(other, path, depth);
+      std::string at = path;
+      read_fields(bytes, fields_, [&](FieldReader& reader) {
+        if (reader.is(1, 2)) {
+          key = Dynamic(reader.text());
+          at = path_of(path, Key(*key->get<std::string>()));
+        } else if (reader.is(2, 2)) {
+          key = value(reader.bytes(), path, depth);
           if (key->get<std::string>() != nullptr || !is_key(*key)) throw malformed("a value of this kind is no key (D-6)", path);
-          encoded.assign(1, 'o');
-          const Bytes canonical = write_key(*key);
-          encoded.insert(encoded.end(), canonical.begin(), canonical.end());
-          if (encoded.size() > max_key_bytes) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of a key (M-1)", path);
-        } else if (entry.number() == 3 && entry.field(2)) {
-          const ByteView message_of_part = entry.bytes();
-          const auto* name = key ? key->get<std::string>() : nullptr;
-          part = value(message_of_part, name != nullptr ? path_of(path, Key(*name)) : path, depth);
+        } else if (reader.is(3, 2)) {
+          part = value(reader.bytes(), at, depth);
         }
-      }
+      });
       if (!key) throw malformed("an entry of a map has no key (D-6)", path);
-      const auto* own = key->get<std::string>();
-      if (!part) throw malformed("an entry of a map has no value (D-6)", own != nullptr ? path_of(path, Key(*own)) : path);
-      if (!seen.insert(encoded).second) throw malformed("a key stands twice in a map (D-6)", path);
+      if (!part) throw malformed("an entry of a map has no value (D-6)", at);
+      Bytes encoded = write_key(*key);
+      const auto* name = key->get<std::string>();
+      if ((name != nullptr ? name->size() : encoded.size()) > max_key_bytes) throw over_limit("65536 bytes of a key", path);
+      if (!seen.insert(std::move(encoded)).second) throw malformed("a key stands twice in a map (D-6)", path);
       found.entries.emplace_back(std::move(*key), std::move(*part));
-    }
+    };
+    read_fields(message, fields_, [&](FieldReader& reader) { reader.message(1, entry); });
     return found;
   }
 
@@ -712,7 +613,7 @@ class DynamicReader {
   }
   static Dynamic big_int(ByteView bytes, const std::string& path) {
     if (bytes.size == 0) throw malformed("an integer has no byte (D-2)", path);
-    if (bytes.size > 65'536) throw Error(ErrorCode::limit_exceeded, "expected at most 65536 bytes of an integer (M-1)", path);
+    if (bytes.size > 65'536) throw over_limit("65536 bytes of an integer", path);
     Bytes data = bytes.copy();
     const auto is_spare = [&] {
       const std::uint8_t last = data.back(), before = data[data.size() - 2];
@@ -724,60 +625,69 @@ class DynamicReader {
     std::memcpy(&bits, data.data(), data.size());
     return Dynamic(static_cast<std::int64_t>(bits));
   }
-  static void check_bools(DType dtype, ByteView data, const std::string& path) {
-    for (std::size_t i = 0; dtype == DType::boolean && i < data.size; ++i) {
-      if (data.data[i] > 1) throw malformed("a bool is neither 0 nor 1 (D-5)", path);
+  static Bytes checked(DType dtype, ByteView data, const std::string& path) {
+    Bytes copy = data.copy();
+    for (std::size_t i = 0; dtype == DType::boolean && i < copy.size(); ++i) {
+      if (copy[i] > 1) throw malformed("a bool is neither 0 nor 1 (D-5)", path);
+    }
+    return copy;
+  }
+  Dynamic part(std::uint32_t kind, ByteView bytes, const std::string& path, unsigned depth) {
+    switch (kind) {
+      case 1: return Dynamic();
+      case 4: return big_int(bytes, path);
+      case 7: return bytes.copy();
+      case 8: return scalar(bytes, path);
+      case 9: return tensor(bytes, path);
+      case 10: return objects(bytes, path, depth);
+      case 11: return Dynamic::List{elements(bytes, path, depth)};
+      case 12: return Dynamic::Tuple{elements(bytes, path, depth)};
+      case 13: return map(bytes, path, depth + 1);
+      default: throw malformed("a value has another wire type than its schema", path);
     }
   }
   Dynamic scalar(ByteView message, const std::string& path) {
     std::uint64_t dtype = 0;
     ByteView data;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) dtype = reader.integer();
-      else if (reader.number() == 2 && reader.field(2)) data = reader.bytes();
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) { return reader.to(1, dtype) || reader.to(2, data); });
     const DType type = read_dtype(dtype, path);
     if (data.size != item_size(type)) throw malformed("a scalar has another size than its dtype (D-4)", path);
-    check_bools(type, data, path);
-    return Dynamic(Dynamic::Scalar{type, data.copy()});
+    return Dynamic::Scalar{type, checked(type, data, path)};
   }
-  static void dimension(Shape& shape, std::uint64_t extent, const std::string& path) {
-    if (shape.size() == 32) throw Error(ErrorCode::limit_exceeded, "expected at most 32 dimensions (M-1)", path);
-    shape.push_back(extent);
+  static bool dimension(Shape& shape, FieldReader& reader, std::uint32_t number, const std::string& path) {
+    return reader.integers(number, [&](std::uint64_t extent) {
+      if (shape.size() == 32) throw over_limit("32 dimensions", path);
+      shape.push_back(extent);
+    });
   }
-  Array tensor(ByteView message, const std::string& path) {
+  Dynamic tensor(ByteView message, const std::string& path) {
     std::uint64_t dtype = 0;
     Shape shape;
     ByteView data;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) dtype = reader.integer();
-      else if (reader.number() == 2) reader.integers([&](std::uint64_t extent) { dimension(shape, extent, path); });
-      else if (reader.number() == 3 && reader.field(2)) data = reader.bytes();
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      return reader.to(1, dtype) || dimension(shape, reader, 2, path) || reader.to(3, data);
+    });
     const DType type = read_dtype(dtype, path);
     const std::uint64_t item = item_size(type);
     if (data.size != element_count(shape, item, path) * item) throw malformed("a tensor has another size than its shape (D-5)", path);
-    check_bools(type, data, path);
-    return Array(type, shape, data.copy());
+    return Array(type, shape, checked(type, data, path));
   }
   std::vector<Dynamic> elements(ByteView message, const std::string& path, unsigned depth, std::uint32_t field = 1, Shape* shape = nullptr) {
     std::vector<Dynamic> found;
-    FieldReader reader(message, fields_);
-    while (reader.next()) {
-      if (shape != nullptr && reader.number() == 1) reader.integers([&](std::uint64_t extent) { dimension(*shape, extent, path); });
-      if (reader.number() != field || !reader.field(2)) continue;
-      if (found.size() == 1'048'576) throw Error(ErrorCode::limit_exceeded, "expected at most 1048576 elements (M-1)", path);
-      found.push_back(value(reader.bytes(), path_of(path, found.size()), depth + 1));
-    }
+    read_fields(message, fields_, [&](FieldReader& reader) {
+      if (shape != nullptr && dimension(*shape, reader, 1, path)) return;
+      reader.message(field, [&](ByteView bytes) {
+        if (found.size() == 1'048'576) throw over_limit("1048576 elements", path);
+        found.push_back(value(bytes, path_of(path, found.size()), depth + 1));
+      });
+    });
     return found;
   }
   Dynamic objects(ByteView message, const std::string& path, unsigned depth) {
     Dynamic::Objects found;
     found.elements = elements(message, path, depth, 2, &found.shape);
     if (found.elements.size() != element_count(found.shape, 1, path)) throw malformed("an array has another number of elements than its shape (D-5)", path);
-    return Dynamic(std::move(found));
+    return found;
   }
 
   std::uint64_t own_ = 0;
@@ -802,45 +712,36 @@ inline FieldWriter write_map(const Dynamic::Map& map, unsigned depth = 1) {
 
 inline FieldWriter write_dynamic(const Dynamic& value, unsigned depth) {
   if (depth > max_depth) throw Error(ErrorCode::invalid_result, "expected a value of at most 24 levels (D-7)");
-  FieldWriter out;
-  const auto list = [&](std::uint32_t field, const std::vector<Dynamic>& elements) {
-    FieldWriter part;
-    for (const Dynamic& element : elements) part.message(1, write_dynamic(element, depth + 1));
-    out.message(field, part);
+  FieldWriter out, part;
+  const auto elements = [&](std::uint32_t field, const std::vector<Dynamic>& found) {
+    for (const Dynamic& element : found) part.message(field, write_dynamic(element, depth + 1));
   };
   switch (value.held.index()) {
-    case 0: out.message(1, FieldWriter()); break;
+    case 0: out.message(1, part); break;
     case 1: out.present(2, *value.get<bool>() ? 1 : 0); break;
     case 2: out.present(3, FieldWriter::zigzag(*value.get<std::int64_t>())); break;
     case 3: out.bytes(4, value.get<Dynamic::BigInt>()->bytes); break;
     case 4: out.present64(5, *value.get<double>()); break;
     case 5: out.bytes(6, view_of(*value.get<std::string>())); break;
     case 6: out.bytes(7, *value.get<Bytes>()); break;
-    case 7: {
-      FieldWriter part;
+    case 7:
       part.integer(1, static_cast<std::uint64_t>(value.get<Dynamic::Scalar>()->dtype));
       part.bytes(2, value.get<Dynamic::Scalar>()->data);
       out.message(8, part);
       break;
-    }
-    case 8: {
-      const Array& array = *value.get<Array>();
-      FieldWriter part;
-      part.integer(1, static_cast<std::uint64_t>(array.dtype));
-      part.packed(2, array.shape);
-      if (!array.data.empty()) part.bytes(3, array.data);
+    case 8:
+      part.integer(1, static_cast<std::uint64_t>(value.get<Array>()->dtype));
+      part.packed(2, value.get<Array>()->shape);
+      if (value.get<Array>()->data.size() != 0) part.bytes(3, value.get<Array>()->data);
       out.message(9, part);
       break;
-    }
-    case 9: {
-      FieldWriter part;
+    case 9:
       part.packed(1, value.get<Dynamic::Objects>()->shape);
-      for (const Dynamic& element : value.get<Dynamic::Objects>()->elements) part.message(2, write_dynamic(element, depth + 1));
+      elements(2, value.get<Dynamic::Objects>()->elements);
       out.message(10, part);
       break;
-    }
-    case 10: list(11, value.get<Dynamic::List>()->elements); break;
-    case 11: list(12, value.get<Dynamic::Tuple>()->elements); break;
+    case 10: elements(1, value.get<Dynamic::List>()->elements), out.message(11, part); break;
+    case 11: elements(1, value.get<Dynamic::Tuple>()->elements), out.message(12, part); break;
     default: out.message(13, write_map(*value.get<Dynamic::Map>(), depth + 1));
   }
   return out;
@@ -864,17 +765,12 @@ inline std::optional<Nonconformity> nonconformity(const Space& space, const Valu
   switch (space.family) {
     case Family::box: {
       const Array& array = value.array();
-      const std::size_t item = item_size(space.dtype);
-      for (std::size_t i = 0; i < array.size(); ++i) {
-        const std::uint8_t* number = array.data.data() + i * item;
-        const bool is_nan = is_float(space.dtype) && std::isnan(number_of(space.dtype, number));
-        const std::uint8_t* low = space.low.data.data() + (space.low.uniform ? 0 : i * item);
-        const std::uint8_t* high = space.high.data.data() + (space.high.uniform ? 0 : i * item);
-        if (is_nan || is_less(space.dtype, number, low) || is_less(space.dtype, high, number)) {
-          return Nonconformity{path, "element " + std::to_string(i) + " is out of bounds, or NaN: " + std::to_string(array.number(i))};
-        }
-      }
-      return std::nullopt;
+      const bool is_everything = is_integer(space.dtype) && space.low.uniform && space.high.uniform &&
+                                 whole_of(space.dtype, space.low.data.data()) == smallest(space.dtype) &&
+                                 whole_of(space.dtype, space.high.data.data()) == largest(space.dtype);
+      const std::size_t i = is_everything ? array.size() : first_outside(space.dtype, array.data, space.low, space.high);
+      if (i == array.size()) return std::nullopt;
+      return Nonconformity{path, "element " + std::to_string(i) + " is out of bounds, or NaN: " + std::to_string(array.number(i))};
     }
     case Family::text: {
       const std::vector<std::string> found = characters_of(value.text()), known = characters_of(space.charset);
@@ -890,8 +786,7 @@ inline std::optional<Nonconformity> nonconformity(const Space& space, const Valu
     case Family::dict:
     case Family::tuple:
       for (std::size_t i = 0; i < space.parts.size(); ++i) {
-        const std::string at = space.family == Family::dict ? path_of(path, space.keys[i]) : path_of(path, i);
-        if (auto found = nonconformity(space.parts[i], value.parts()[i], at)) return found;
+        if (auto found = nonconformity(space.parts[i], value.parts()[i], space.part_path(path, i))) return found;
       }
       return std::nullopt;
     case Family::sequence: return among(space.parts[0], value.parts(), path + "[0]");

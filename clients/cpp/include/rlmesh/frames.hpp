@@ -2,24 +2,18 @@
 #pragma once
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <condition_variable>
 #include <csignal>
 #include <functional>
 #include <list>
 #include <mutex>
-#include <thread>
 
+#include "channel.hpp"
 #include "session.hpp"
 
 namespace rlmesh {
@@ -64,30 +58,8 @@ struct Address {
 
 namespace detail {
 
-inline double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 inline std::string reason(const std::string& what) { return what + ": " + std::strerror(errno); }
 
-// A connected socket. TLS overrides the two calls that move bytes.
-class Stream {
- public:
-  explicit Stream(int descriptor) : descriptor_(descriptor) {}
-  virtual ~Stream() { ::close(descriptor_); }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-  int descriptor() const { return descriptor_; }
-  // Move at most `size` bytes; -1 and errno EAGAIN if none can be moved now, 0 at the end.
-  virtual ssize_t read(void* out, std::size_t size) { return ::recv(descriptor_, out, size, MSG_DONTWAIT); }
-  virtual ssize_t write(const void* bytes, std::size_t size) {
-    return ::send(descriptor_, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  }
-  // Returns the events to wait for before a call is made again that asked for these.
-  virtual short events(short asked) const { return asked; }
-
- private:
-  int descriptor_;
-};
 using MakeStream = std::function<std::unique_ptr<Stream>(int descriptor, const Address& address)>;
 
 inline std::unique_ptr<Stream> plain(int descriptor, const Address& address) {
@@ -125,17 +97,36 @@ int resolve(const Address& address, bool listens, Use use) {
   return found;
 }
 
-// Length and bytes of a frame.
-inline Bytes framed(ByteView frame) {
-  Bytes out(4 + frame.size);
-  const auto size = static_cast<std::uint32_t>(frame.size);
-  std::memcpy(out.data(), &size, 4);
-  if (frame.size) std::memcpy(out.data() + 4, frame.data, frame.size);
-  return out;
-}
-
 constexpr double pulse_seconds = 4;    // B-13: at least every 5 s
 constexpr double silence_seconds = 20;  // B-13
+
+// Calls `beat` at every pulse, on a thread of its own that holds the mutex meanwhile.
+class Pulses {
+ public:
+  Pulses(std::mutex& mutex, std::function<void()> beat) : mutex_(mutex), thread_([this, beat] {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!over_.wait_for(lock, std::chrono::duration<double>(pulse_seconds), [this] { return is_over_; })) beat();
+  }) {}
+  ~Pulses() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      is_over_ = true;
+    }
+    over_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  std::mutex& mutex_;
+  std::condition_variable over_;
+  bool is_over_ = false;
+  std::thread thread_;
+};
+
+inline void pulse(Stream& stream) {
+  const std::uint8_t empty_frame[4] = {};
+  stream.write(empty_frame, 4);
+}
 
 }  // namespace detail
 
@@ -144,6 +135,7 @@ class Server {
  public:
   Server(std::unique_ptr<Env> env, const std::string& address, ServeOptions options = {}, detail::MakeStream make = detail::plain)
       : address_(Address::parse(address)), make_(std::move(make)), has_token_(!options.token.empty()), sessions_(std::move(env), std::move(options)) {
+    if (address_.is_unix) sessions_.list(Capability::aligned_slabs);
     listen();
     if (::pipe2(wake_, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error(detail::reason("pipe"));
   }
@@ -166,38 +158,25 @@ class Server {
   }
 
   void run() {
-    std::thread pulses([this] { pulse(); });
-    struct Join {
-      Server* server;
-      std::thread* thread;
-      ~Join() {
-        {
-          const std::lock_guard<std::mutex> lock(server->pulsing_);
-          server->is_over_ = true;
-        }
-        server->over_.notify_all();
-        thread->join();
-      }
-    } join{this, &pulses};
+    const detail::Pulses pulses(pulsing_, [this] {
+      if (detail::Stream* const stream = running_) detail::pulse(*stream);
+    });
     while (turn()) {
     }
-    const Bytes last = detail::framed(sessions_.stopping());
+    const Answer last = sessions_.stopping();
     for (Peer& peer : peers_) {
-      if (peer.connection.opened && peer.out.empty()) peer.stream->write(last.data(), last.size());
+      if (peer.connection.opened && !peer.channel.is_sending()) peer.channel.send(last->view());
     }
     peers_.clear();
   }
 
  private:
   struct Peer {
-    std::unique_ptr<detail::Stream> stream;
+    Peer(std::unique_ptr<detail::Stream> stream, bool is_unix) : channel(std::move(stream), is_unix) {}
+    detail::Channel channel;
     EnvSessions::Connection connection;
-    double since = 0, heard = 0;
-    std::uint8_t header[4] = {};
-    std::size_t header_size = 0, body_size = 0;
-    Bytes body, out;
-    std::size_t sent = 0;
-    bool reads_body = false;
+    double since = detail::seconds();
+    Answer sending;  // Kept until it has been sent.
   };
 
   void listen() {
@@ -243,15 +222,20 @@ class Server {
   // Waits for events and handles them; false if the server is to stop.
   bool turn() {
     std::vector<pollfd> watched = {{wake_[0], POLLIN, 0}, {listener_, POLLIN, 0}};
-    for (const Peer& peer : peers_) {
-      watched.push_back({peer.stream->descriptor(), static_cast<short>(peer.out.empty() ? POLLIN : POLLOUT), 0});
+    for (Peer& peer : peers_) {
+      const short asked = peer.channel.is_sending() ? POLLOUT : POLLIN;
+      watched.push_back({peer.channel.stream().descriptor(), peer.channel.stream().events(asked), 0});
     }
-    if (::poll(watched.data(), watched.size(), 500) < 0 && errno != EINTR) throw std::runtime_error(detail::reason("poll"));
+    const auto look = [&] { return ::poll(watched.data(), watched.size(), 0) != 0; };
+    const double begun = detail::seconds();
+    if (!spin_.spin(look)) {
+      if (::poll(watched.data(), watched.size(), 500) < 0 && errno != EINTR) throw std::runtime_error(detail::reason("poll"));
+      spin_.slept(detail::seconds() - begun);
+    }
     if (watched[0].revents != 0) return false;
     std::size_t i = 2;
     for (Peer& peer : peers_) {
-      if (watched[i].revents != 0) serve(peer);
-      ++i;
+      if (watched[i++].revents != 0) serve(peer);
     }
     if (watched[1].revents != 0) accept();
     const double now = detail::seconds();
@@ -259,7 +243,7 @@ class Server {
     for (Peer& peer : peers_) expire(peer, now);
     // Peers go at the end of a turn, because `watched` has one element for each.
     peers_.remove_if([&](Peer& peer) {
-      if (!peer.connection.ended || !peer.out.empty()) return false;
+      if (!peer.connection.ended || peer.channel.is_sending()) return false;
       sessions_.lost(peer.connection, now);
       return true;
     });
@@ -277,110 +261,62 @@ class Server {
         }
         peers_.erase(oldest);
       }
-      Peer& peer = peers_.emplace_back();
       try {
-        peer.stream = make_(one, address_);
-      } catch (const std::exception&) {
-        peers_.pop_back();
-        continue;
+        peers_.emplace_back(make_(one, address_), address_.is_unix);
+      } catch (const std::exception&) {  // Of TLS.
       }
-      peer.since = peer.heard = detail::seconds();
     }
   }
 
   void expire(Peer& peer, double now) {
     const bool is_late = !peer.connection.opened && now - peer.since > 10;
-    const bool is_silent = !address_.is_unix && peer.connection.opened && now - peer.heard > detail::silence_seconds;
+    const bool is_silent = !address_.is_unix && peer.connection.opened && now - peer.channel.heard() > detail::silence_seconds;
     if (is_late || is_silent) drop(peer);
   }
 
   void drop(Peer& peer) {
-    peer.out.clear();
+    peer.channel.discard();
     sessions_.lost(peer.connection, detail::seconds());
   }
 
   void serve(Peer& peer) {
-    flush(peer);
-    while (peer.out.empty() && !peer.connection.ended && receive(peer)) {
-    }
-  }
-
-  // Reads what has come of a frame; true if it was whole and has been handled.
-  bool receive(Peer& peer) {
-    while (true) {
-      if (!peer.reads_body) {
-        if (!fill(peer, peer.header, 4, peer.header_size)) return false;
-        std::uint32_t size = 0;
-        std::memcpy(&size, peer.header, 4);
-        peer.header_size = 0;
-        if (size == 0) return true;  // A pulse.
-        const std::uint64_t limit = !peer.connection.greeted ? 8'192 : !peer.connection.opened ? 65'536 : max_message_bytes;
-        if (size > limit) {
+    if (!peer.channel.flush()) return drop(peer);
+    do {
+      if (peer.connection.ended || peer.channel.is_sending()) return;
+      const bool greeted = peer.connection.greeted;
+      switch (peer.channel.read(!greeted ? 8'192 : !peer.connection.opened ? 65'536 : max_message_bytes)) {
+        case detail::Channel::Got::nothing: return;
+        case detail::Channel::Got::end: return drop(peer);
+        case detail::Channel::Got::too_long:
           // A longer hello is answered (B-16); a longer frame ends the connection (B-12).
-          if (!peer.connection.greeted) send(peer, sessions_.refusal(peer.connection, "expected a FramesHello of at most 8192 bytes"));
-          else drop(peer);
-          return false;
-        }
-        peer.body.resize(size);
-        peer.body_size = 0;
-        peer.reads_body = true;
+          if (greeted) return drop(peer);
+          send(peer, sessions_.refusal(peer.connection, "expected a FramesHello of at most 8192 bytes"));
+          break;
+        case detail::Channel::Got::frame: handle(peer);
       }
-      if (!fill(peer, peer.body.data(), peer.body.size(), peer.body_size)) return false;
-      peer.reads_body = false;
-      running_ = address_.is_unix ? nullptr : peer.stream.get();
-      const Bytes answer = sessions_.receive(peer.connection, peer.body, detail::seconds());
-      {
-        const std::lock_guard<std::mutex> lock(pulsing_);
-        running_ = nullptr;
-      }
-      if (peer.body.size() > 1 << 20) Bytes().swap(peer.body);
-      if (!answer.empty()) send(peer, answer);
-      return true;
+    } while (peer.channel.has_bytes());
+  }
+
+  void handle(Peer& peer) {
+    const bool is_first = !peer.connection.opened;
+    running_ = address_.is_unix ? nullptr : &peer.channel.stream();
+    Answer answer = sessions_.receive(peer.connection, peer.channel.frame(), detail::seconds());
+    {
+      const std::lock_guard<std::mutex> lock(pulsing_);
+      running_ = nullptr;
+    }
+    if (answer == nullptr) return;
+    if (is_first && peer.connection.opened) {
+      peer.sending = std::move(answer);
+      if (!peer.channel.answer_offer(peer.sending->view())) drop(peer);
+    } else {
+      send(peer, std::move(answer));
     }
   }
 
-  bool fill(Peer& peer, std::uint8_t* out, std::size_t wanted, std::size_t& have) {
-    while (have < wanted) {
-      const ssize_t count = peer.stream->read(out + have, wanted - have);
-      if (count > 0) {
-        have += static_cast<std::size_t>(count);
-        peer.heard = detail::seconds();
-        continue;
-      }
-      if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return false;
-      drop(peer);
-      return false;
-    }
-    return true;
-  }
-
-  void send(Peer& peer, ByteView frame) {
-    peer.out = detail::framed(frame);
-    peer.sent = 0;
-    flush(peer);
-  }
-
-  void flush(Peer& peer) {
-    while (peer.sent < peer.out.size()) {
-      const ssize_t count = peer.stream->write(peer.out.data() + peer.sent, peer.out.size() - peer.sent);
-      if (count > 0) {
-        peer.sent += static_cast<std::size_t>(count);
-        continue;
-      }
-      if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-      drop(peer);
-      return;
-    }
-    peer.out.clear();
-  }
-
-  // Sends pulses while a request is handled.
-  void pulse() {
-    const std::uint8_t zeros[4] = {};
-    std::unique_lock<std::mutex> lock(pulsing_);
-    while (!over_.wait_for(lock, std::chrono::duration<double>(detail::pulse_seconds), [this] { return is_over_; })) {
-      if (detail::Stream* const stream = running_) stream->write(zeros, 4);
-    }
+  void send(Peer& peer, Answer answer) {
+    peer.sending = std::move(answer);
+    if (!peer.channel.send(peer.sending->view(), peer.sending->aligned)) drop(peer);
   }
 
   Address address_;
@@ -390,9 +326,8 @@ class Server {
   int listener_ = -1, wake_[2] = {-1, -1};
   std::list<Peer> peers_;
   std::mutex pulsing_;
-  std::condition_variable over_;
-  bool is_over_ = false;
-  std::atomic<detail::Stream*> running_{nullptr};
+  std::atomic<detail::Stream*> running_{nullptr};  // The connection with a request that is handled: it gets pulses.
+  detail::SpinWait spin_;
 };
 
 // Serves an environment until SIGINT or SIGTERM, on the caller's thread. `ready` gets the address.
@@ -426,25 +361,28 @@ class RemoteEnv {
   explicit RemoteEnv(const std::string& address, std::string token = "", detail::MakeStream make = detail::plain)
       : address_(Address::parse(address)), make_(std::move(make)) {
     client_.token = std::move(token);
+    client_.aligns = address_.is_unix;
     connect();
-    if (!address_.is_unix) pulses_ = std::thread([this] { pulse(); });
+    if (address_.is_unix) return;
+    pulses_.emplace(sending_, [this] {
+      if (!waits_ && channel_ != nullptr) detail::pulse(channel_->stream());
+    });
   }
   ~RemoteEnv() {
     try {
       close();
     } catch (const std::exception&) {  // The server frees the environment when it notices.
     }
-    {
-      const std::lock_guard<std::mutex> lock(sending_);
-      is_over_ = true;
-    }
-    over_.notify_all();
-    if (pulses_.joinable()) pulses_.join();
   }
   RemoteEnv(const RemoteEnv&) = delete;
   RemoteEnv& operator=(const RemoteEnv&) = delete;
 
   const Contract& contract() const { return client_.contract; }
+  // Whether the arrays of Boxes in observations are views of memory, on a Unix socket of what the server wrote: they are
+  // read-only, may be unaligned (`Array::at` reads them all the same), and are valid until the next call.
+  void view_observations(bool on) { client_.in_place = on; }
+  // Returns whether large frames travel in memory that is shared with the server.
+  bool shares_memory() const { return channel_ != nullptr && channel_->is_sharing(); }
   Start reset(std::optional<std::uint64_t> seed = {}, const Dynamic::Map* options = nullptr) {
     check_open();
     client_.ask_reset(seed, options);
@@ -458,17 +396,17 @@ class RemoteEnv {
   Dynamic render() {
     check_open();
     if (!client_.server.can(Capability::render)) throw Error(ErrorCode::unsupported, "the server does not render");
-    client_.ask(7, FieldWriter());
+    client_.ask(7);
     return client_.read_render(exchange());
   }
   // Ends the session; may be called again.
   void close() {
     if (is_closed_) return;
     is_closed_ = true;
-    client_.ask(11, FieldWriter());
+    client_.ask(11);
     client_.read_close(exchange());
     const std::lock_guard<std::mutex> lock(sending_);
-    stream_.reset();
+    channel_.reset();
   }
 
  private:
@@ -487,23 +425,24 @@ class RemoteEnv {
     if (!address_.is_unix) detail::no_delay(descriptor);
     char name[256] = "client";
     ::gethostname(name, sizeof name - 1);
-    std::unique_ptr<detail::Stream> made = make_(descriptor, address_);
+    auto made = std::make_unique<detail::Channel>(make_(descriptor, address_), address_.is_unix);
     {
       const std::lock_guard<std::mutex> lock(sending_);
-      stream_ = std::move(made);
+      channel_ = std::move(made);
     }
-    Bytes first = detail::framed(client_.hello());
-    const Bytes open = detail::framed(client_.open(std::string(name) + ":" + std::to_string(::getpid())));
-    first.insert(first.end(), open.begin(), open.end());
     try {
-      send(first);
+      const Bytes hello = client_.hello(), open = client_.open(std::string(name) + ":" + std::to_string(::getpid()));
+      send([&] { return channel_->send(hello); });
+      send([&] { return channel_->offer(open); });
     } catch (const ConnectionLost&) {  // The answer may be there all the same (B-16).
     }
     client_.opened(receive());
+    channel_->offered();
   }
 
-  // Sends the request, and returns its answer, over as many connections as it takes (section 6).
-  Bytes exchange() {
+  // Sends the request, and returns its answer, over as many connections as it takes (section 6). The answer is valid
+  // until the next one.
+  ByteView exchange() {
     try {
       return attempt();
     } catch (const ConnectionLost& lost) {
@@ -512,14 +451,15 @@ class RemoteEnv {
     }
   }
 
-  Bytes attempt() {
-    send(detail::framed(client_.request()));
-    Bytes frame = receive();
+  ByteView attempt() {
+    const Frame& request = client_.request();
+    send([&] { return channel_->send(request.view(), request.aligned); });
+    const ByteView frame = receive();
     if (EnvClient::ends_connection(frame)) throw ConnectionLost(EnvClient::error_in(frame).what());
     return frame;
   }
 
-  Bytes resumed(std::string why) {
+  ByteView resumed(std::string why) {
     const double until = detail::seconds() + client_.grace_period;
     for (double pause = 0; detail::seconds() < until; pause = std::min(2.0, pause > 0 ? 2 * pause : 0.1)) {
       std::this_thread::sleep_for(std::chrono::duration<double>(pause));
@@ -536,66 +476,49 @@ class RemoteEnv {
     throw ConnectionLost("the session could not be resumed: " + why);
   }
 
-  void send(const Bytes& frame) {
+  // Calls `begin`, which sends what can be sent now, and sends the rest.
+  template <class Begin>
+  void send(Begin begin) {
     const std::lock_guard<std::mutex> lock(sending_);
     waits_ = true;
-    for (std::size_t sent = 0; sent < frame.size();) {
-      const ssize_t count = stream_->write(frame.data() + sent, frame.size() - sent);
-      if (count > 0) sent += static_cast<std::size_t>(count);
-      else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) wait(POLLOUT);
-      else throw ConnectionLost(detail::reason("the connection to " + address_.text() + " is lost"));
+    for (bool sent = begin();; sent = channel_->flush()) {
+      if (!sent) throw ConnectionLost(detail::reason("the connection to " + address_.text() + " is lost"));
+      if (!channel_->is_sending()) return;
+      wait(POLLOUT);
     }
   }
 
   void wait(short events) {
-    pollfd watched{stream_->descriptor(), stream_->events(events), 0};
+    pollfd watched{channel_->stream().descriptor(), channel_->stream().events(events), 0};
     const int limit = address_.is_unix ? -1 : static_cast<int>(1000 * detail::silence_seconds);
     const int ready = ::poll(&watched, 1, limit);
     if (ready == 0) throw ConnectionLost("nothing has come from " + address_.text() + " for 20 s");
     if (ready < 0 && errno != EINTR) throw ConnectionLost(detail::reason("poll"));
   }
 
-  void fill(std::uint8_t* out, std::size_t wanted) {
-    for (std::size_t have = 0; have < wanted;) {
-      const ssize_t count = stream_->read(out + have, wanted - have);
-      if (count > 0) have += static_cast<std::size_t>(count);
-      else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) wait(POLLIN);
-      else throw ConnectionLost("the connection to " + address_.text() + " is lost");
+  ByteView receive() {
+    auto got = detail::Channel::Got::nothing;
+    const auto look = [&] { return (got = channel_->read()) != detail::Channel::Got::nothing; };
+    while (!look() && !spin_.spin(look)) {
+      const double begun = detail::seconds();
+      wait(channel_->is_sending() ? POLLOUT : POLLIN);
+      spin_.slept(detail::seconds() - begun);
     }
-  }
-
-  Bytes receive() {
-    std::uint32_t size = 0;
-    while (size == 0) {  // Pulses are empty.
-      std::uint8_t header[4];
-      fill(header, 4);
-      std::memcpy(&size, header, 4);
-    }
-    if (size > max_message_bytes) throw ConnectionLost("the server has sent a frame of more than 268435456 bytes (M-1)");
-    Bytes frame(size);
-    fill(frame.data(), size);
+    if (got == detail::Channel::Got::end) throw ConnectionLost("the connection to " + address_.text() + " is lost");
+    if (got != detail::Channel::Got::frame) throw ConnectionLost("the server has sent a frame of more than 268435456 bytes (M-1)");
     const std::lock_guard<std::mutex> lock(sending_);
     waits_ = false;
-    return frame;
-  }
-
-  // Sends pulses while no request is outstanding.
-  void pulse() {
-    const std::uint8_t zeros[4] = {};
-    std::unique_lock<std::mutex> lock(sending_);
-    while (!over_.wait_for(lock, std::chrono::duration<double>(detail::pulse_seconds), [this] { return is_over_; })) {
-      if (!waits_ && stream_ != nullptr) stream_->write(zeros, 4);
-    }
+    return channel_->frame();
   }
 
   Address address_;
   detail::MakeStream make_;
   EnvClient client_;
-  std::unique_ptr<detail::Stream> stream_;
+  std::unique_ptr<detail::Channel> channel_;
+  detail::SpinWait spin_;
   std::mutex sending_;
-  std::condition_variable over_;
-  std::thread pulses_;
-  bool waits_ = false, is_over_ = false, is_closed_ = false;
+  bool waits_ = false, is_closed_ = false;  // `waits_`: a request is outstanding, and the server sends the pulses.
+  std::optional<detail::Pulses> pulses_;  // The last member, because it uses others.
 };
 
 }  // namespace rlmesh

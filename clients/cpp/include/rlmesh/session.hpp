@@ -18,27 +18,22 @@ inline const char* const spec_version = "1.0.0rc3";
 inline const char* const env_service = "rlmesh.proto.env.v1.EnvService";
 
 // The numbers of rlmesh.proto.session.v1.Capability that these headers have.
-enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5 };
+enum class Capability : std::uint32_t { resume = 1, step_many = 2, render = 5, aligned_slabs = 17 };
 
 // Returns whether two versions of the spec talk (E-2).
 inline bool talks(const std::string& a, const std::string& b) {
+  // Returns the first number of a final version; "" of another text.
   const auto major = [](const std::string& version) -> std::string {
-    std::size_t dots = 0, digits = 0;
-    for (std::size_t i = 0; i <= version.size(); ++i) {
-      if (i == version.size() || version[i] == '.') {
-        if (digits == 0 || (digits > 1 && version[i - digits] == '0')) return "";
-        dots += i < version.size();
-        digits = 0;
-      } else if (version[i] >= '0' && version[i] <= '9') {
-        ++digits;
-      } else {
-        return "";
-      }
+    std::size_t parts = 0;
+    for (std::size_t at = 0, end = 0; at <= version.size(); at = end + 1, ++parts) {
+      end = std::min(version.find('.', at), version.size());
+      const bool has_digits = end > at && version.find_first_not_of("0123456789", at) >= end;
+      if (!has_digits || (version[at] == '0' && end - at > 1)) return "";
     }
-    return dots == 2 ? version.substr(0, version.find('.')) : "";
+    return parts == 3 ? version.substr(0, version.find('.')) : "";
   };
-  const bool is_pre_release = major(a).empty() && (a.find("rc") != std::string::npos || a.find('-') != std::string::npos);
-  return (a == b && (is_pre_release || !major(a).empty())) || (!major(a).empty() && major(a) == major(b));
+  if (!major(a).empty()) return major(a) == major(b);
+  return a == b && (a.find("rc") != std::string::npos || a.find('-') != std::string::npos);
 }
 
 // What an environment is: spaces, and facts for its clients.
@@ -57,26 +52,20 @@ struct Contract {
   static Contract read(ByteView message) {
     Contract found;
     std::uint64_t fields = 0;
-    bool has_spaces[2] = {false, false};
-    FieldReader reader(message, &fields);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) found.id = reader.text(); break;
-        case 3:
-          if (reader.field(2)) found.observation_space = SpaceReader::read(reader.bytes(), "observation_space"), has_spaces[0] = true;
-          break;
-        case 4:
-          if (reader.field(2)) found.action_space = SpaceReader::read(reader.bytes(), "action_space"), has_spaces[1] = true;
-          break;
-        case 5: if (reader.field(0)) found.num_envs = static_cast<std::uint32_t>(reader.integer()); break;
-        case 6: if (reader.field(0)) found.vector = reader.integer() != 0; break;
-        case 8: if (reader.field(2)) found.read_render(reader.bytes()); break;
-        case 9: if (reader.field(2)) found.metadata = DynamicReader(&fields).map(reader.bytes(), "metadata"); break;
-        case 10: if (reader.field(2)) found.tags = reader.bytes().copy(); break;
-        default: break;
-      }
-    }
-    if (found.id.empty() || !has_spaces[0] || !has_spaces[1] || found.num_envs < 1) {
+    bool has_observation = false, has_action = false;
+    const auto render = [&](ByteView part) {
+      read_fields(part, &fields, [&](FieldReader& reader) { return reader.to(1, found.render_mode) || reader.to(3, found.render_fps); });
+    };
+    const auto space = [](Space& out, bool& has, const char* path) {
+      return [&out, &has, path](ByteView part) { out = SpaceReader::read(part, path), has = true; };
+    };
+    read_fields(message, &fields, [&](FieldReader& reader) {
+      return reader.to(1, found.id) || reader.message(3, space(found.observation_space, has_observation, "observation_space")) ||
+             reader.message(4, space(found.action_space, has_action, "action_space")) || reader.to(5, found.num_envs) ||
+             reader.to(6, found.vector) || reader.message(8, render) || reader.to(10, found.tags) ||
+             reader.message(9, [&](ByteView part) { found.metadata = DynamicReader(&fields).map(part, "metadata"); });
+    });
+    if (found.id.empty() || !has_observation || !has_action || found.num_envs < 1) {
       throw malformed("expected a contract with an id, two spaces and num_envs (T-3)", "contract");
     }
     return found;
@@ -102,15 +91,6 @@ struct Contract {
       out.message(11, registration);
     }
     return out;
-  }
-
- private:
-  void read_render(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) render_mode = reader.text();
-      else if (reader.number() == 3 && reader.field(1)) render_fps = reader.number64();
-    }
   }
 };
 
@@ -202,8 +182,11 @@ struct Failure {
   std::string holder;
   std::uint64_t held_ms = 0;
 
-  FieldWriter write() const {
-    FieldWriter out;
+  Failure(ErrorCode number, std::string text, std::string where = "")
+      : code(number), message(std::move(text)), path(std::move(where)) {}
+  explicit Failure(const Error& error) : Failure(error.code(), error.message(), error.path()) {}
+
+  void write(FieldWriter& out) const {
     out.integer(1, static_cast<std::uint64_t>(code));
     out.text(2, message.substr(0, 4096));
     out.text(3, exception_type);
@@ -217,7 +200,6 @@ struct Failure {
       out.message(9, part);
     }
     for (const std::string& choice : choices) out.bytes(10, view_of(choice));
-    return out;
   }
 
  private:
@@ -236,13 +218,11 @@ struct PeerInfo {
 
   static PeerInfo read(ByteView message) {
     PeerInfo found;
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found.spec_version = reader.text();
-      else if (reader.number() == 3 && reader.field(2)) found.implementation = reader.text();
-      else if (reader.number() == 4) reader.integers([&](std::uint64_t c) { found.capabilities.insert(static_cast<std::uint32_t>(c)); });
-      else if (reader.number() == 5 && reader.field(2)) found.name = reader.text();
-    }
+    const auto capability = [&](std::uint64_t number) { found.capabilities.insert(static_cast<std::uint32_t>(number)); };
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.to(1, found.spec_version) || reader.to(3, found.implementation) || reader.integers(4, capability) ||
+             reader.to(5, found.name);
+    });
     return found;
   }
   FieldWriter write() const {
@@ -265,29 +245,46 @@ struct Envelope {
   // The last member of the oneofs; a higher number is a field that is not known (G-3).
   static constexpr std::uint32_t last_member = 17;
 
-  // Reads a SessionRequest (first member 3) or a SessionResponse.
+  // Reads a SessionRequest or a SessionResponse.
   static Envelope read(ByteView frame, std::uint64_t* fields) {
     Envelope found;
-    FieldReader reader(frame, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) {
-        found.sequence = reader.integer();
-      } else if (reader.number() >= 3 && reader.number() <= last_member && reader.field(2)) {
-        const bool again = found.kind == reader.number();
-        found.kind = reader.number();
-        const ByteView part = reader.bytes();
-        if (again) {
-          if (found.merged.empty()) found.merged = found.body.copy();
-          found.merged.insert(found.merged.end(), part.data, part.data + part.size);
-        } else {
-          found.merged.clear();
-        }
-        found.body = again ? ByteView(found.merged) : part;
-      }
-    }
+    read_fields(frame, fields, [&](FieldReader& reader) {
+      if (reader.to(1, found.sequence) || reader.type() != 2 || reader.number() < 3 || reader.number() > last_member) return;
+      const bool again = found.kind == reader.number();
+      found.kind = reader.number();
+      const ByteView part = reader.bytes();
+      if (again && found.merged.empty()) found.merged = found.body.copy();
+      if (again) found.merged.insert(found.merged.end(), part.data, part.data + part.size);
+      else found.merged.clear();
+      found.body = again ? ByteView(found.merged) : part;
+    });
     return found;
   }
 };
+
+// A message with the fields around its body, for which room was left before the body.
+struct Frame {
+  Bytes bytes;
+  std::size_t begin = 0;
+  std::vector<AlignedSlab> aligned;
+  ByteView view() const { return ByteView(bytes.data() + begin, bytes.size() - begin); }
+
+  // Room for a sequence number, `call_us` and the tag and length of the body.
+  static constexpr std::size_t head_bytes = 32;
+  // Returns a request or an answer; `body` begins after `head_bytes` bytes.
+  static Frame of(std::uint64_t sequence, std::uint64_t call_us, std::uint32_t kind, FieldWriter body, std::vector<AlignedSlab> slabs = {}) {
+    FieldWriter head;
+    head.integer(1, sequence);
+    head.integer(2, call_us);
+    head.tag(kind, 2);
+    head.varint(body.out.size() - head_bytes);
+    Frame found{std::move(body.out), head_bytes - head.out.size(), std::move(slabs)};
+    for (AlignedSlab& slab : found.aligned) slab.begin -= found.begin;
+    std::copy(head.out.begin(), head.out.end(), found.bytes.begin() + static_cast<std::ptrdiff_t>(found.begin));
+    return found;
+  }
+};
+using Answer = std::shared_ptr<const Frame>;
 
 // One environment, for one session after another. The caller moves frames between it and
 // connections, calls it from one thread, and gives it the time in seconds of a monotonic clock.
@@ -296,6 +293,7 @@ class EnvSessions {
   // A connection of a client. `ended` is set if the caller has to close it.
   struct Connection {
     bool greeted = false, opened = false, ended = false;
+    bool aligns = false;  // Slabs, if they travel in shared memory (B-17).
   };
 
   EnvSessions(std::unique_ptr<Env> env, ServeOptions options)
@@ -309,21 +307,20 @@ class EnvSessions {
     if (env_->renders() && !contract_.render_mode.empty()) us_.capabilities.insert(static_cast<std::uint32_t>(Capability::render));
   }
 
-  // Handles one message of a connection over frames alone; returns the answer, empty if none.
-  Bytes receive(Connection& connection, ByteView frame, double now) {
+  // Lists a capability of the connections on which the messages travel.
+  void list(Capability capability) { us_.capabilities.insert(static_cast<std::uint32_t>(capability)); }
+
+  // Handles one message of a connection over frames alone; returns the answer, null if none.
+  Answer receive(Connection& connection, ByteView frame, double now) {
     tick(now);
     if (!connection.greeted) return greet(connection, frame);
     std::uint64_t fields = 0;
     Envelope request;
     try {
       request = Envelope::read(frame, &fields);
-    } catch (const Error& error) {
-      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
-    }
-    try {
       return connection.opened ? next(connection, request, &fields) : first(connection, request, now);
     } catch (const Error& error) {
-      return end(connection, request.sequence, Failure{ErrorCode::malformed, error.message(), error.path(), "", true, {}, "", 0});
+      return end(connection, request.sequence, Failure(ErrorCode::malformed, error.message(), error.path()));
     }
   }
 
@@ -342,87 +339,90 @@ class EnvSessions {
   }
 
   // Returns the last frame of the session's connection, and of others, before the server stops.
-  Bytes stopping() {
+  Answer stopping() {
     is_stopping_ = true;
     close();
-    return response(0, 3, Failure{ErrorCode::shutting_down, "the server is shutting down", "", "", true, {}, "", 0}.write());
+    Connection none;
+    return end(none, 0, Failure(ErrorCode::shutting_down, "the server is shutting down"));
   }
 
   // Returns the frame that refuses a message before it is read, such as one over the limit.
-  Bytes refusal(Connection& connection, const std::string& message) {
-    return end(connection, 0, Failure{ErrorCode::malformed, message, "", "", true, {}, "", 0});
+  Answer refusal(Connection& connection, const std::string& message) {
+    return end(connection, 0, Failure(ErrorCode::malformed, message));
   }
 
  private:
-  static Bytes response(std::uint64_t sequence, std::uint32_t kind, const FieldWriter& body, std::uint64_t call_us = 0) {
-    FieldWriter out;
-    out.integer(1, sequence);
-    out.integer(2, call_us);
-    out.message(kind, body);
-    return std::move(out.out);
+  static Answer response(std::uint64_t sequence, std::uint32_t kind, FieldWriter body, std::uint64_t call_us = 0, std::vector<AlignedSlab> slabs = {}) {
+    return std::make_shared<const Frame>(Frame::of(sequence, call_us, kind, std::move(body), std::move(slabs)));
   }
-  static Bytes end(Connection& connection, std::uint64_t sequence, Failure failure) {
+  static Answer failed(std::uint64_t sequence, const Failure& failure, std::uint64_t call_us = 0) {
+    FieldWriter body(Frame::head_bytes);
+    failure.write(body);
+    return response(sequence, 3, std::move(body), call_us);
+  }
+  static Answer end(Connection& connection, std::uint64_t sequence, Failure failure) {
     connection.ended = true;
     failure.session_closed = true;
-    return response(sequence, 3, failure.write());
+    return failed(sequence, failure);
   }
 
   // B-16
-  Bytes greet(Connection& connection, ByteView frame) {
+  Answer greet(Connection& connection, ByteView frame) {
     std::string service, token;
     try {
       if (frame.size > 8192) throw malformed("expected a FramesHello of at most 8192 bytes");
-      FieldReader reader(frame);
-      while (reader.next()) {
-        if (reader.number() == 1 && reader.field(2)) service = reader.text();
-        else if (reader.number() == 2 && reader.field(2)) token = reader.text();
-      }
+      read_fields(frame, nullptr, [&](FieldReader& reader) { return reader.to(1, service) || reader.to(2, token); });
       if (service.empty()) throw malformed("expected a FramesHello with a service");
     } catch (const Error& error) {
-      return end(connection, 0, Failure{ErrorCode::malformed, error.what(), "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::malformed, error.what()));
     }
     if (!options_.token.empty() && !equals_in_constant_time(view_of(token), view_of(options_.token))) {
-      return end(connection, 0, Failure{ErrorCode::unauthenticated, "expected the server's token; pass token=", "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::unauthenticated, "expected the server's token; pass token="));
     }
     if (service != env_service) {
-      return end(connection, 0, Failure{ErrorCode::unsupported, "the service is not served here", "service", "", true, {env_service}, "", 0});
+      Failure failure(ErrorCode::unsupported, "the service is not served here", "service");
+      failure.choices = {env_service};
+      return end(connection, 0, failure);
     }
     connection.greeted = true;
     return {};
   }
 
   // The first request of a connection (H-2, H-3).
-  Bytes first(Connection& connection, const Envelope& request, double now) {
+  Answer first(Connection& connection, const Envelope& request, double now) {
     if (request.kind == 15) {
       connection.ended = true;
-      FieldWriter body;
+      FieldWriter body(Frame::head_bytes);
       body.message(1, us_.write());
       body.message(2, contract_.write());
       body.message(3, terms(true));
-      return response(request.sequence, 15, body);
+      return response(request.sequence, 15, std::move(body));
     }
     const auto refuse = [&](ErrorCode code, const std::string& message, std::string path = "") {
-      return end(connection, request.sequence, Failure{code, message, std::move(path), "", true, {}, "", 0});
+      return end(connection, request.sequence, Failure(code, message, std::move(path)));
     };
     if (request.kind != 3) return refuse(ErrorCode::wrong_state, "expected open as the first request (H-2)");
     if (request.sequence != 0) return refuse(ErrorCode::malformed, "expected open with sequence 0 (H-2)");
     std::optional<PeerInfo> client;
     std::optional<ByteView> resume;
-    FieldReader reader(request.body);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) client = PeerInfo::read(reader.bytes());
-      else if (reader.number() == 2 && reader.field(2)) resume = reader.bytes();
-    }
+    read_fields(request.body, nullptr, [&](FieldReader& reader) {
+      return reader.to(2, resume) || reader.message(1, [&](ByteView part) { client = PeerInfo::read(part); });
+    });
     if (!client) return refuse(ErrorCode::malformed, "an open has no client (H-3)", "client");
     if (!talks(client->spec_version, spec_version)) {
       const std::string message = "the server speaks spec " + std::string(spec_version) + ", the client '" + client->spec_version + "' (H-4)";
-      return end(connection, 0, Failure{ErrorCode::unsupported_version, message, "", "", true, {spec_version}, "", 0});
+      Failure failure(ErrorCode::unsupported_version, message);
+      failure.choices = {spec_version};
+      return end(connection, 0, failure);
     }
     if (is_stopping_) return refuse(ErrorCode::shutting_down, "the server is shutting down (K-12)");
+    connection.aligns = client->can(Capability::aligned_slabs) && us_.can(Capability::aligned_slabs);
     if (resume) return resumed(connection, *resume);
     if (is_open_) {
-      const auto held = static_cast<std::uint64_t>(1000 * (now - since_));
-      return end(connection, 0, Failure{ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)", "", "", true, {}, holder_, held});
+      Failure failure(ErrorCode::busy, "the environment is held by " + holder_ + " (K-4)");
+      failure.holder = holder_;
+      failure.held_ms = static_cast<std::uint64_t>(1000 * (now - since_));
+      return end(connection, 0, failure);
     }
     begin(connection, *client, now);
     return opened(0, true);
@@ -441,24 +441,19 @@ class EnvSessions {
     current_ = &connection;
     since_ = now;
     last_ = 0;
-    kept_.clear();
+    kept_.reset();
     reported_.clear();
   }
 
-  Bytes resumed(Connection& connection, ByteView message) {
+  Answer resumed(Connection& connection, ByteView message) {
     std::string id;
     Bytes key;
     std::uint64_t awaited = 0;
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) id = reader.text();
-      else if (reader.number() == 2 && reader.field(2)) key = reader.bytes().copy();
-      else if (reader.number() == 3 && reader.field(0)) awaited = reader.integer();
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) { return reader.to(1, id) || reader.to(2, key) || reader.to(3, awaited); });
     const bool is_known = equals_in_constant_time(key, key_) && is_open_ && id == id_ && !key_.empty();
-    if (!is_known) return end(connection, 0, Failure{ErrorCode::unknown_session, "there is no such session (R-5)", "", "", true, {}, "", 0});
+    if (!is_known) return end(connection, 0, Failure(ErrorCode::unknown_session, "there is no such session (R-5)"));
     if (awaited < 1 || (awaited != last_ && awaited != last_ + 1)) {
-      return end(connection, 0, Failure{ErrorCode::out_of_sequence, "expected to await request " + std::to_string(last_) + " or the next one (R-6)", "", "", true, {}, "", 0});
+      return end(connection, 0, Failure(ErrorCode::out_of_sequence, "expected to await request " + std::to_string(last_) + " or the next one (R-6)"));
     }
     if (current_ != nullptr) current_->ended = true;
     current_ = &connection;
@@ -466,8 +461,8 @@ class EnvSessions {
     return opened(last_, false);
   }
 
-  Bytes opened(std::uint64_t received, bool is_new) {
-    FieldWriter header, body;
+  Answer opened(std::uint64_t received, bool is_new) {
+    FieldWriter header, body(Frame::head_bytes);
     header.message(1, us_.write());
     header.text(2, id_);
     if (!key_.empty()) header.bytes(3, key_);
@@ -475,7 +470,7 @@ class EnvSessions {
     header.integer(5, received);
     body.message(1, header);
     if (is_new) body.message(2, contract_.write());
-    return response(0, 4, body);
+    return response(0, 4, std::move(body));
   }
 
   FieldWriter terms(bool resumable) const {
@@ -486,7 +481,7 @@ class EnvSessions {
   }
 
   // A numbered request.
-  Bytes next(Connection& connection, const Envelope& request, std::uint64_t* fields) {
+  Answer next(Connection& connection, const Envelope& request, std::uint64_t* fields) {
     if (current_ != &connection) {
       connection.ended = true;
       return {};
@@ -494,13 +489,13 @@ class EnvSessions {
     if (request.sequence == last_ && last_ >= 1) return kept_;
     if (request.sequence != last_ + 1) {
       const std::string message = "expected request " + std::to_string(last_ + 1) + ", got " + std::to_string(request.sequence) + " (Q-5)";
-      return response(request.sequence, 3, Failure{ErrorCode::out_of_sequence, message, "", "", false, {}, "", 0}.write());
+      return failed(request.sequence, Failure(ErrorCode::out_of_sequence, message));
     }
     last_ = request.sequence;
     kept_ = handle(request, fields);
     if (request.kind == 11) {
       connection.ended = true;
-      Bytes answer = std::move(kept_);
+      const Answer answer = kept_;
       close();
       return answer;
     }
@@ -511,12 +506,13 @@ class EnvSessions {
     is_open_ = false;
     current_ = nullptr;
     key_.clear();
-    kept_.clear();
+    kept_.reset();
   }
 
-  Bytes handle(const Envelope& request, std::uint64_t* fields) {
+  Answer handle(const Envelope& request, std::uint64_t* fields) {
     call_us_ = 0;
-    FieldWriter body;
+    aligned_.clear();
+    FieldWriter body(Frame::head_bytes);
     std::uint32_t kind = request.kind;
     try {
       switch (request.kind) {
@@ -529,19 +525,14 @@ class EnvSessions {
         default: throw Error(ErrorCode::unsupported, "the server does not have this request (H-10)");
       }
     } catch (const Error& error) {
-      return response(last_, 3, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write(), call_us_);
+      return failed(last_, Failure(error), call_us_);
     } catch (const UserError& error) {
-      return response(last_, 3, error.failure.write(), call_us_);
+      return failed(last_, error.failure, call_us_);
     }
     if (kind >= 4 && kind <= 7) ++kind;  // The members of responses come one later.
-    FieldWriter out;
-    out.integer(1, last_);
-    out.integer(2, call_us_);
-    out.message(kind, body);
-    if (out.out.size() > max_message_bytes) {
-      return response(last_, 3, Failure{ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)", "", "", false, {}, "", 0}.write(), call_us_);
-    }
-    return std::move(out.out);
+    const Answer answer = response(last_, kind, std::move(body), call_us_, std::move(aligned_));
+    if (answer->view().size <= max_message_bytes) return answer;
+    return failed(last_, Failure(ErrorCode::limit_exceeded, "the answer has more than 268435456 bytes (M-3)"), call_us_);
   }
 
   // An exception of the environment's own.
@@ -566,9 +557,11 @@ class EnvSessions {
       char* const demangled = abi::__cxa_demangle(typeid(error).name(), nullptr, nullptr, &status);
       const std::string type = demangled != nullptr ? demangled : typeid(error).name();
       std::free(demangled);
-      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised " + type + ": " + error.what(), "", type, false, {}, "", 0}};
+      Failure failure(ErrorCode::user_exception, std::string(name) + "() raised " + type + ": " + error.what());
+      failure.exception_type = type;
+      throw UserError{failure};
     } catch (...) {
-      throw UserError{Failure{ErrorCode::user_exception, std::string(name) + "() raised an exception of an unknown type", "", "unknown", false, {}, "", 0}};
+      throw UserError{Failure(ErrorCode::user_exception, std::string(name) + "() raised an exception of an unknown type")};
     }
   }
 
@@ -576,31 +569,27 @@ class EnvSessions {
     std::optional<std::uint64_t> seed;
     std::optional<Dynamic::Map> options;
     bool has_lane_seeds = false, has_mask = false;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(0)) seed = reader.integer(); break;
-        case 2: if (reader.field(2)) has_lane_seeds = true; break;
-        case 3: if (reader.field(2)) options = DynamicReader(fields).map(reader.bytes(), "options"); break;
-        case 4: if (reader.field(2)) has_mask = reader.bytes().size != 0; break;
-        default: break;
-      }
-    }
+    read_fields(message, fields, [&](FieldReader& reader) {
+      if (reader.is(1, 0)) seed = reader.integer();
+      else if (reader.is(2, 2)) has_lane_seeds = true;
+      else if (reader.is(3, 2)) options = DynamicReader(fields).map(reader.bytes(), "options");
+      else if (reader.is(4, 2)) has_mask = reader.bytes().size != 0;
+    });
     if (has_mask) throw Error(ErrorCode::unsupported, "expected no mask of lanes of an environment that is no vector (L-8)", "lane_mask");
     if (has_lane_seeds) throw malformed("expected no seeds of lanes of an environment that is no vector (N-4)", "lane_seeds");
     Start start = called("reset", [&] { return env_->reset(seed, options ? &*options : nullptr); });
-    observation(start.observation, start.info, body);
+    observation(start.observation, start.info, body, current_->aligns);
     if (!start.info.entries.empty()) body.message(2, write_map(start.info));
   }
 
-  void observation(const Value& value, Dynamic::Map& info, FieldWriter& body) {
+  void observation(const Value& value, Dynamic::Map& info, FieldWriter& body, bool aligns) {
     const Space& space = contract_.observation_space;
     try {
       const Slabs slabs = Encoder::one(space, value, "observation");
       if (options_.validation != Validation::off) {
         if (const auto found = nonconformity(space, value, "observation")) report(*found, info);
       }
-      write_value(body, 1, slabs);
+      write_value(body, 1, slabs, aligns ? &aligned_ : nullptr);
     } catch (const Error& error) {
       throw Error(ErrorCode::invalid_result, error.message(), error.path());
     }
@@ -629,8 +618,8 @@ class EnvSessions {
     return called("step", [&] { return env_->step(action); });
   }
 
-  void write_step(Step& step, FieldWriter& body, bool observed = true) {
-    if (observed) observation(step.observation, step.info, body);
+  void write_step(Step& step, FieldWriter& body, bool observed, bool aligns) {
+    if (observed) observation(step.observation, step.info, body, aligns);
     body.number64(2, step.reward);
     body.integer(3, step.terminated ? 1 : 0);
     body.integer(4, step.truncated ? 1 : 0);
@@ -639,13 +628,10 @@ class EnvSessions {
 
   void step(ByteView message, std::uint64_t* fields, FieldWriter& body) {
     std::optional<ByteView> found;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.field(2) == 1) found = reader.bytes();
-    }
+    read_fields(message, fields, [&](FieldReader& reader) { reader.to(1, found); });
     if (!found) throw malformed("a step has no action (G-8)", "action");
     Step result = apply(action(*found, fields));
-    write_step(result, body);
+    write_step(result, body, true, current_->aligns);
   }
 
   // N-8 and N-9
@@ -653,22 +639,18 @@ class EnvSessions {
     std::optional<ByteView> found;
     std::uint64_t count = 0;
     bool all = false;
-    FieldReader reader(message, fields);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) found = reader.bytes();
-      else if (reader.number() == 2 && reader.field(0)) count = reader.integer();
-      else if (reader.number() == 3 && reader.field(0)) all = reader.integer() != 0;
-    }
+    read_fields(message, fields, [&](FieldReader& reader) { return reader.to(1, found) || reader.to(2, count) || reader.to(3, all); });
     if (!found) throw malformed("expected actions (N-8)", "actions");
     if (count > 65'536) throw Error(ErrorCode::limit_exceeded, "expected a count of at most 65536 (M-1)", "count");
     const SlabsOfMessage slabs = SlabsOfMessage::read(*found, fields);
     if (count == 0 || slabs.batch_size != static_cast<std::uint32_t>(count)) throw malformed("expected a batch of count actions, one at least (N-8)", "actions");
     const std::vector<Value> actions = Decoder::batch(contract_.action_space, slabs.slabs, static_cast<std::size_t>(count), "actions");
     std::optional<Step> last;
+    FieldWriter failure;
     const auto flush = [&](bool observed) {
       if (!last) return;
       FieldWriter part;
-      write_step(*last, part, observed);
+      write_step(*last, part, observed, false);
       body.message(1, part);
       last.reset();
     };
@@ -681,18 +663,18 @@ class EnvSessions {
       flush(true);
     } catch (const UserError& error) {
       flush(true);
-      body.message(2, error.failure.write());
+      error.failure.write(failure);
     } catch (const Error& error) {
-      body.message(2, Failure{error.code(), error.message(), error.path(), "", false, {}, "", 0}.write());
+      Failure(error).write(failure);
     }
+    if (!failure.out.empty()) body.message(2, failure);
   }
 
   void render(ByteView message, FieldWriter& body) {
     if (!us_.can(Capability::render)) throw Error(ErrorCode::unsupported, "the environment does not render (H-10)");
-    FieldReader reader(message);
-    while (reader.next()) {
+    read_fields(message, nullptr, [](FieldReader& reader) {
       if (reader.number() == 1) throw malformed("expected no lanes of an environment that is no vector (N-10)", "lanes");
-    }
+    });
     body.message(1, write_dynamic(called("render", [&] { return env_->render(); })));
   }
 
@@ -704,8 +686,10 @@ class EnvSessions {
   bool is_open_ = false, is_stopping_ = false;
   Connection* current_ = nullptr;
   std::string id_, holder_;
-  Bytes key_, kept_;
+  Bytes key_;
+  Answer kept_;
   std::uint64_t last_ = 0, call_us_ = 0;
+  std::vector<AlignedSlab> aligned_;  // Of the answer that is being written.
   double since_ = 0, lost_at_ = 0;
   std::set<std::string> reported_;
 };
@@ -718,6 +702,10 @@ class EnvClient {
   Contract contract;
   std::uint64_t max_request_bytes = 0;  // 0: no limit
   double grace_period = 0;
+  // Whether large slabs are aligned, if the server lists it too (B-17).
+  bool aligns = false;
+  // Whether the arrays of Boxes in observations are views of the frame that they were read from.
+  bool in_place = false;
 
   Bytes hello() const {
     FieldWriter out;
@@ -733,6 +721,7 @@ class EnvClient {
     us.implementation = "rlmesh-cpp";
     us.name = name;
     us.capabilities = {static_cast<std::uint32_t>(Capability::resume)};
+    if (aligns) us.capabilities.insert(static_cast<std::uint32_t>(Capability::aligned_slabs));
     FieldWriter header, out;
     header.message(1, us.write());
     if (!id_.empty()) {
@@ -762,16 +751,10 @@ class EnvClient {
   void opened(ByteView frame) {
     const bool is_new = id_.empty();
     bool has_contract = false;
-    FieldReader reader(answer(frame, 0, 4));
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) header(reader.bytes()); break;
-        case 2:
-          if (reader.field(2) && is_new) contract = Contract::read(reader.bytes()), has_contract = true;
-          break;
-        default: break;
-      }
-    }
+    read_fields(answer(frame, 0, 4), nullptr, [&](FieldReader& reader) {
+      if (reader.is(1, 2)) header(reader.bytes());
+      else if (is_new && reader.is(2, 2)) contract = Contract::read(reader.bytes()), has_contract = true;
+    });
     if (!talks(server.spec_version, spec_version)) {
       throw RemoteError(ErrorCode::unsupported_version, "the server speaks spec '" + server.spec_version + "', this client " + spec_version, "", true);
     }
@@ -780,82 +763,74 @@ class EnvClient {
   }
 
   bool is_resumable() const { return !key_.empty(); }
-  bool has_request() const { return !request_.empty(); }
+  bool has_request() const { return !request_.bytes.empty(); }
   // The request that has no answer yet, for sending it again.
-  const Bytes& request() const { return request_; }
+  const Frame& request() const { return request_; }
 
-  const Bytes& ask(std::uint32_t kind, const FieldWriter& body) {
-    FieldWriter out;
-    out.integer(1, ++sequence_);
-    out.message(kind, body);
-    if (max_request_bytes != 0 && out.out.size() > max_request_bytes) {
-      --sequence_;
+  void ask(std::uint32_t kind, FieldWriter body = FieldWriter(Frame::head_bytes), std::vector<AlignedSlab> slabs = {}) {
+    Frame made = Frame::of(sequence_ + 1, 0, kind, std::move(body), std::move(slabs));
+    if (max_request_bytes != 0 && made.view().size > max_request_bytes) {
       throw Error(ErrorCode::limit_exceeded, "the request is larger than the server accepts (M-3)");
     }
-    return request_ = std::move(out.out);
+    ++sequence_;
+    request_ = std::move(made);
   }
-  const Bytes& ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
-    FieldWriter body;
+  void ask_reset(std::optional<std::uint64_t> seed, const Dynamic::Map* options) {
+    FieldWriter body(Frame::head_bytes);
     if (seed) body.present(1, *seed);
     if (options != nullptr) body.message(3, write_map(*options));
-    return ask(4, body);
+    ask(4, std::move(body));
   }
-  const Bytes& ask_step(const Value& action) {
-    FieldWriter body;
-    write_value(body, 1, Encoder::one(contract.action_space, action, "action"));
-    return ask(5, body);
+  void ask_step(const Value& action) {
+    FieldWriter body(Frame::head_bytes);
+    std::vector<AlignedSlab> slabs;
+    const bool aligned = aligns && server.can(Capability::aligned_slabs);
+    write_value(body, 1, Encoder::one(contract.action_space, action, "action"), aligned ? &slabs : nullptr);
+    ask(5, std::move(body), std::move(slabs));
   }
 
   Start read_reset(ByteView frame) {
     Start start;
     std::uint64_t fields = 0;
-    FieldReader reader(answered(frame, 5), &fields);
     bool has_observation = false;
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(2)) start.observation = observation(reader.bytes(), &fields), has_observation = true;
-      else if (reader.number() == 2 && reader.field(2)) start.info = DynamicReader(&fields).map(reader.bytes(), "info");
-    }
+    read_fields(answered(frame, 5), &fields, [&](FieldReader& reader) {
+      if (reader.is(1, 2)) start.observation = observation(reader.bytes(), &fields), has_observation = true;
+      else if (reader.is(2, 2)) start.info = DynamicReader(&fields).map(reader.bytes(), "info");
+    });
     if (!has_observation) throw malformed("a reset has come without an observation (G-8)", "observation");
     return start;
   }
   Step read_step(ByteView frame) {
     Step step;
     std::uint64_t fields = 0;
-    FieldReader reader(answered(frame, 6), &fields);
     bool has_observation = false;
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) step.observation = observation(reader.bytes(), &fields), has_observation = true; break;
-        case 2: if (reader.field(1)) step.reward = reader.number64(); break;
-        case 3: if (reader.field(0)) step.terminated = reader.integer() != 0; break;
-        case 4: if (reader.field(0)) step.truncated = reader.integer() != 0; break;
-        case 5: if (reader.field(2)) step.info = DynamicReader(&fields).map(reader.bytes(), "info"); break;
-        default: break;
-      }
-    }
+    read_fields(answered(frame, 6), &fields, [&](FieldReader& reader) {
+      if (reader.to(2, step.reward) || reader.to(3, step.terminated) || reader.to(4, step.truncated)) return;
+      if (reader.is(1, 2)) step.observation = observation(reader.bytes(), &fields), has_observation = true;
+      else if (reader.is(5, 2)) step.info = DynamicReader(&fields).map(reader.bytes(), "info");
+    });
     if (!has_observation) throw malformed("a step has come without an observation (G-8)", "observation");
     return step;
   }
   Dynamic read_render(ByteView frame) {
-    FieldReader reader(answered(frame, 8));
     Dynamic found;
-    while (reader.next()) {
-      if (reader.field(2) == 1) found = DynamicReader().value(reader.bytes(), "frame");
-    }
+    read_fields(answered(frame, 8), nullptr, [&](FieldReader& reader) {
+      reader.message(1, [&](ByteView part) { found = DynamicReader().value(part, "frame"); });
+    });
     return found;
   }
   void read_close(ByteView frame) { answered(frame, 12); }
 
  private:
-  std::uint64_t awaited() const { return request_.empty() ? sequence_ + 1 : sequence_; }
+  std::uint64_t awaited() const { return request_.bytes.empty() ? sequence_ + 1 : sequence_; }
 
   Value observation(ByteView message, std::uint64_t* fields) {
     const SlabsOfMessage found = SlabsOfMessage::read(message, fields);
     if (found.batch_size) throw malformed("expected one observation, got a batch (L-1)", "observation");
-    return Decoder::one(contract.observation_space, found.slabs, "observation");
+    return Decoder::one(contract.observation_space, found.slabs, "observation", in_place);
   }
   ByteView answered(ByteView frame, std::uint32_t kind) {
-    request_.clear();
+    request_.bytes.clear();
     return answer(frame, sequence_, kind);
   }
   ByteView answer(ByteView frame, std::uint64_t sequence, std::uint32_t kind) {
@@ -869,42 +844,28 @@ class EnvClient {
     std::uint64_t code = 0;
     std::string text, path;
     bool closed = false;
-    FieldReader reader(message);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(0)) code = reader.integer(); break;
-        case 2: if (reader.field(2)) text = reader.text(); break;
-        case 5: if (reader.field(2)) path = reader.text(); break;
-        case 8: if (reader.field(0)) closed = reader.integer() != 0; break;
-        default: break;
-      }
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.to(1, code) || reader.to(2, text) || reader.to(5, path) || reader.to(8, closed);
+    });
     const bool known = code >= 1 && code <= 18;
     if (!known) text += " (error code " + std::to_string(code) + ")";
     return RemoteError(known ? static_cast<ErrorCode>(code) : ErrorCode::internal, text, path, closed);
   }
   void header(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      switch (reader.number()) {
-        case 1: if (reader.field(2)) server = PeerInfo::read(reader.bytes()); break;
-        case 2: if (reader.field(2)) id_ = reader.text(); break;
-        case 3: if (reader.field(2)) key_ = reader.bytes().copy(); break;
-        case 4: if (reader.field(2)) terms(reader.bytes()); break;
-        default: break;
-      }
-    }
+    read_fields(message, nullptr, [&](FieldReader& reader) {
+      return reader.message(1, [&](ByteView part) { server = PeerInfo::read(part); }) || reader.to(2, id_) || reader.to(3, key_) ||
+             reader.message(4, [&](ByteView part) { terms(part); });
+    });
   }
   void terms(ByteView message) {
-    FieldReader reader(message);
-    while (reader.next()) {
-      if (reader.number() == 1 && reader.field(0)) grace_period = static_cast<double>(reader.integer()) / 1000;
-      else if (reader.number() == 2 && reader.field(0)) max_request_bytes = reader.integer();
-    }
+    std::uint64_t grace_ms = 0;
+    read_fields(message, nullptr, [&](FieldReader& reader) { return reader.to(1, grace_ms) || reader.to(2, max_request_bytes); });
+    grace_period = static_cast<double>(grace_ms) / 1000;
   }
 
   std::string id_;
-  Bytes key_, request_;
+  Bytes key_;
+  Frame request_;
   std::uint64_t sequence_ = 0;
   Envelope answer_;
 };

@@ -83,6 +83,7 @@ class Tls {
     }
     // Either call may have to read or write, for the handshake.
     short events(short asked) const override { return wanted_ != 0 ? wanted_ : asked; }
+    bool has_bytes() const override { return SSL_pending(ssl_.get()) > 0; }
 
    private:
     static int chunk(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, 1 << 20)); }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,24 +18,9 @@ static_assert(sizeof(double) == 8 && sizeof(float) == 4, "IEEE 754 is required")
 
 // The numbers of rlmesh.proto.session.v1.ErrorCode.
 enum class ErrorCode : std::uint32_t {
-  user_exception = 1,
-  malformed = 2,
-  invalid_value = 3,
-  invalid_result = 4,
-  wrong_state = 5,
-  out_of_sequence = 6,
-  unsupported_version = 7,
-  unsupported = 8,
-  unauthenticated = 9,
-  permission_denied = 10,
-  busy = 11,
-  unknown_session = 12,
-  limit_exceeded = 13,
-  not_exposed = 14,
-  timeout = 15,
-  crashed = 16,
-  shutting_down = 17,
-  internal = 18,
+  user_exception = 1, malformed, invalid_value, invalid_result, wrong_state, out_of_sequence, unsupported_version,
+  unsupported, unauthenticated, permission_denied, busy, unknown_session, limit_exceeded, not_exposed, timeout, crashed,
+  shutting_down, internal,
 };
 
 // The base of all exceptions of this library. `path` locates a value or field.
@@ -82,6 +68,31 @@ struct ByteView {
   Bytes copy() const { return Bytes(data, data + size); }
 };
 
+// Bytes of its own, or in place: those of something that outlives it.
+class Data {
+ public:
+  Data() = default;
+  Data(Bytes bytes) : own_(std::move(bytes)) {}
+  static Data in_place(ByteView bytes) {
+    Data found;
+    found.view_ = bytes;
+    return found;
+  }
+  bool is_in_place() const { return view_.data != nullptr; }
+  const std::uint8_t* data() const { return is_in_place() ? view_.data : own_.data(); }
+  std::size_t size() const { return is_in_place() ? view_.size : own_.size(); }
+  const std::uint8_t* begin() const { return data(); }
+  const std::uint8_t* end() const { return data() + size(); }
+  operator ByteView() const { return ByteView(data(), size()); }
+  bool operator==(const Data& other) const {
+    return size() == other.size() && (size() == 0 || std::memcmp(data(), other.data(), size()) == 0);
+  }
+
+ private:
+  Bytes own_;
+  ByteView view_;
+};
+
 inline ByteView view_of(const std::string& text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
@@ -112,7 +123,8 @@ inline bool is_utf8(ByteView text) {
   return true;
 }
 
-// Reads the fields of one message in their order on the wire.
+// Reads the fields of one message in their order on the wire. The bytes may be memory that another process could change:
+// each byte is read once, and what is checked is a copy.
 class FieldReader {
  public:
   explicit FieldReader(ByteView message, std::uint64_t* fields = nullptr)
@@ -135,12 +147,43 @@ class FieldReader {
     return true;
   }
 
-  // The number of the field; 0 if its wire type is not `type`, so that it counts as unknown (G-3).
-  std::uint32_t field(unsigned type) const {
-    return type == type_ ? static_cast<std::uint32_t>(number_) : 0;
-  }
+  bool is(std::uint32_t number, unsigned type) const { return number_ == number && type_ == type; }
   std::uint32_t number() const { return static_cast<std::uint32_t>(number_); }
   unsigned type() const { return type_; }
+
+  // Reads the field into `out` and returns true if it has this number, and the wire type of `out`; with another wire type
+  // it counts as unknown (G-3).
+  template <class T>
+  bool to(std::uint32_t number, T& out) {
+    constexpr unsigned type = std::is_floating_point_v<T> ? 1 : std::is_arithmetic_v<T> ? 0 : 2;
+    if (!is(number, type)) return false;
+    if constexpr (type == 1) out = number64();
+    else if constexpr (std::is_same_v<T, bool>) out = integer() != 0;
+    else if constexpr (type == 0) out = static_cast<T>(integer());
+    else if constexpr (std::is_same_v<T, std::string>) out = text();
+    else if constexpr (std::is_same_v<T, Bytes>) out = bytes().copy();
+    else out = bytes();
+    return true;
+  }
+  // The same for a message, with which `read` is called.
+  template <class Read>
+  bool message(std::uint32_t number, Read read) {
+    if (!is(number, 2)) return false;
+    read(bytes());
+    return true;
+  }
+  // The same for a repeated field of integers, packed or not.
+  template <class Append>
+  bool integers(std::uint32_t number, Append append) {
+    if (number_ != number) return false;
+    if (type_ == 0) {
+      append(integer());
+      return true;
+    }
+    FieldReader packed(bytes());
+    while (packed.at_ != packed.end_) append(packed.varint());
+    return true;
+  }
 
   std::uint64_t integer() {
     require(0);
@@ -161,31 +204,10 @@ class FieldReader {
     return sized();
   }
   std::string text() {
-    const ByteView found = bytes();
-    if (!is_utf8(found)) throw malformed("a text is not UTF-8 (G-7)");
-    return found.text();
+    std::string found = bytes().text();
+    if (!is_utf8(view_of(found))) throw malformed("a text is not UTF-8 (G-7)");
+    return found;
   }
-  // The counter of fields, for the messages within this one.
-  std::uint64_t* counter() const { return fields_; }
-
-  // Reads one element, or a packed list, of a repeated field of integers.
-  template <class Append>
-  void integers(Append append) {
-    if (type_ == 0) {
-      append(integer());
-      return;
-    }
-    require(2);
-    const ByteView packed = sized();
-    const std::uint8_t* const end = end_;
-    const std::uint8_t* const after = at_;
-    at_ = packed.data;
-    end_ = packed.data + packed.size;
-    while (at_ != end_) append(varint());
-    at_ = after;
-    end_ = end;
-  }
-
  private:
   void require(unsigned type) {
     if (type_ != type) throw malformed("a field has another wire type than its schema");
@@ -241,10 +263,26 @@ class FieldReader {
   bool pending_ = false;
 };
 
+// Calls `read` with a reader at each field of a message.
+template <class Read>
+void read_fields(ByteView message, std::uint64_t* fields, Read read) {
+  FieldReader reader(message, fields);
+  while (reader.next()) read(reader);
+}
+
+// A slab with padding around it, which a writer of shared memory moves between the two until the slab is aligned (B-17):
+// two bytes of padding, `head` bytes of tag and length, `size` bytes of slab, 65 bytes of padding.
+struct AlignedSlab {
+  std::size_t begin, head, size;
+};
+
 // Appends fields to a message, in the order of its caller.
 class FieldWriter {
  public:
   Bytes out;
+
+  // `room`: the number of bytes left free at the beginning.
+  explicit FieldWriter(std::size_t room = 0) : out(room) {}
 
   void varint(std::uint64_t value) {
     for (; value >= 0x80; value >>= 7) out.push_back(static_cast<std::uint8_t>(value | 0x80));
@@ -273,12 +311,8 @@ class FieldWriter {
     return (static_cast<std::uint64_t>(value) << 1) ^ (value < 0 ? ~std::uint64_t{0} : 0);
   }
   void number64(std::uint32_t field, double value) {
-    std::uint8_t bytes[8];
-    std::memcpy(bytes, &value, 8);
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, &value, 8);
-    if (bits == 0) return;
-    present64(field, value);
+    const double zero = 0;
+    if (std::memcmp(&value, &zero, 8) != 0) present64(field, value);
   }
   void present64(std::uint32_t field, double value) {
     tag(field, 1);
