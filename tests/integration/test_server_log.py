@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -13,10 +14,12 @@ import pytest
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.grpc import server as grpc_server
+from rlmesh._wire.services import ENV_SERVICE
 from tests.faults.proxy import Proxy
 from tests.inside import session_of
 from tests.integration.cli_processes import COMMAND, COUNTER, serving
 from tests.integration.envs import CounterEnv, MischiefEnv
+from tests.integration.raw_grpc import RawConnection
 from tests.processes import finished, running, until
 
 ME = r"\S+:\d+"
@@ -226,6 +229,21 @@ def test_a_call_whose_connection_broke_before_it_began_is_no_wrong_token(
 ) -> None:
     """gRPC reports such a call without any metadata, although its client sent the token."""
     context = mock.Mock(invocation_metadata=lambda: metadata, peer=lambda: "ipv4:127.0.0.1:1")
+    context.add_callback.return_value = True
     grpc_server._refuse(iter(()), context)
     assert context.abort.call_count == 1
     assert caplog.text.count("no token, or a wrong one") == logged
+
+
+def test_a_call_that_is_cut_within_its_headers_is_no_wrong_token(log: Log) -> None:
+    """gRPC passes on the headers that have come; clients send the token as the last of them."""
+    session = f"/{ENV_SERVICE}/Session"
+    options = ServeOptions(frames=False)
+    with EnvServer(CounterEnv(), token="s3cret", options=options) as server:
+        for _ in range(10):
+            with contextlib.closing(RawConnection(server.address)) as cut:
+                cut.open(session, is_whole=False, user_agent="grpc")
+        with contextlib.closing(RawConnection(server.address)) as whole:
+            stream = whole.open(session, user_agent="grpc", authorization="Bearer gu3ss")
+            until(lambda: stream in whole.ended, 30, "the refusal")
+    assert log.names().count("refused") == 1

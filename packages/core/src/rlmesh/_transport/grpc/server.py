@@ -34,6 +34,12 @@ _LAST_SECONDS = 0.1
 MAX_UNOPENED = 256
 """How many streams at once may have sent nothing yet."""
 
+_CUT_SECONDS = 0.1
+"""Seconds in which gRPC reports that the connection of a call without a token has broken."""
+
+_LOOKS = threading.BoundedSemaphore(16)
+"""Limits how many calls without a token wait for that; each of them holds a thread."""
+
 
 class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
@@ -354,8 +360,23 @@ class _Outgoing:
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-    # A call whose connection broke before it could begin has no metadata, whatever its client sent;
-    # gRPC itself sends at least "user-agent".
-    if context.invocation_metadata():
+    if not _is_cut(context):
         log_wrong_token(context.peer())
     context.abort(grpc.StatusCode.UNAUTHENTICATED, WRONG_TOKEN)
+
+
+def _is_cut(context: grpc.ServicerContext) -> bool:
+    """Return whether a call without a token has none because its connection broke.
+
+    gRPC passes on a call whose headers have not come whole, with those that have come: none, or
+    its own "user-agent", which clients send before the token.
+    """
+    if not context.invocation_metadata():
+        return True
+    if not _LOOKS.acquire(blocking=False):
+        return False
+    try:
+        ended = threading.Event()
+        return not context.add_callback(ended.set) or ended.wait(_CUT_SECONDS)
+    finally:
+        _LOOKS.release()
