@@ -100,7 +100,8 @@ def test_a_wrong_token_is_refused_and_not_shown(log: Log) -> None:
 def test_a_loss_is_logged_once_and_then_in_a_summary(log: Log) -> None:
     options = ServeOptions(frames=False)
     with EnvServer(CounterEnv(), options=options) as server, Proxy(server.address) as proxy:
-        with RemoteEnv(proxy.address) as remote:
+        where = proxy.address
+        with RemoteEnv(where) as remote:
             for _ in range(5):
                 remote.reset()
                 proxy.cut()
@@ -117,6 +118,9 @@ def test_a_loss_is_logged_once_and_then_in_a_summary(log: Log) -> None:
     log.line(r"^tcp://.*; resuming, for 30 s at most$")
     log.line(r"^tcp://.*: resumed after \d+\.\d\d s, attempt 1$")
     log.line(r"^tcp://.*: session \w+ has ended; its connection was lost 5 times")
+    mine = {fact["event"]: fact for fact in log.events() if fact.get("address") == where}
+    assert mine["connection_lost"]["session"] == mine["session_ended"]["session"] != ""
+    assert mine["connection_resumed"]["attempts"] == 1 and mine["session_ended"]["losses"] == 5
 
 
 def test_an_evaluation_logs_a_lost_endpoint_once_and_then_what_became_of_it(log: Log) -> None:
@@ -135,6 +139,8 @@ def test_an_evaluation_logs_a_lost_endpoint_once_and_then_what_became_of_it(log:
     log.line(rf"^{address}\S* .*; resuming, for 30 s at most$")
     log.line(rf"^{address}\S* .*; connecting again$")
     log.line(rf"^{address}\S* .*\(tried 3 times in \d+\.\d s\); it plays no more in this run$")
+    mine = [fact["event"] for fact in log.events(logging.WARNING) if fact.get("endpoint") == where]
+    assert mine == ["endpoint_lost", "endpoint_retired"]
 
 
 def test_a_client_that_does_not_come_back(log: Log) -> None:
