@@ -302,6 +302,8 @@ class Scheduler:
     def _stepped(self, state: EndpointState, done: Done) -> None:
         progress, group = self._progress, self._group_of[state.number]
         queue = group.queue
+        if progress.trace is not None:
+            progress.trace.stepped(state, done)
         for lane, results in done.result.items():
             attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
@@ -409,6 +411,8 @@ class Scheduler:
             group.queue.policy.end(attempt.context)
             if group.preflight is not None:
                 group.preflight.abandoned(attempt)
+            if self._progress.trace is not None:
+                self._progress.trace.abandoned(attempt, error)
         if verdict is ErrorScope.EPISODE:
             self._environment_failed(state, abandoned, error)
         else:

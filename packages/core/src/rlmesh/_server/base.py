@@ -23,7 +23,7 @@ from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
 from rlmesh.options import TLS, ServeOptions
 
-__all__ = ["BaseServer", "ServingLoop"]
+__all__ = ["BaseServer", "ServingLoop", "Telemetry"]
 
 _log = logger("rlmesh.server")
 
@@ -57,6 +57,14 @@ class ServingLoop(Protocol):
         ...
 
 
+class Telemetry(Protocol):
+    """What a server records; see `rlmesh._server.telemetry.ServerTelemetry`."""
+
+    def begin(self, address: str, manager: SessionManager, host: ServingLoop) -> None:
+        """Report from now on, because the server has an address."""
+        ...
+
+
 class _Transport(Protocol):
     """The listener at the server's own address: gRPC, or frames."""
 
@@ -83,15 +91,22 @@ class BaseServer:
         manager: Manager of the sessions.
         options: Options of the server.
         title: Name of what is served.
+        telemetry: What is recorded; None: nothing is.
     """
 
     def __init__(
-        self, host: ServingLoop, manager: SessionManager, options: ServeOptions, title: str
+        self,
+        host: ServingLoop,
+        manager: SessionManager,
+        options: ServeOptions,
+        title: str,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._host = host
         self._manager = manager
         self._options = options
         self._title = title
+        self._telemetry = telemetry
         self._frames: Sequence[FramesServer] = ()
         self._websocket_address: str | None = None
         self._lock = threading.Lock()
@@ -136,7 +151,7 @@ class BaseServer:
         if where.is_frames:
             self._transport = FramesAloneServer(
                 where,
-                Doorkeeper(service, token),
+                Doorkeeper(service, token, refused=self._manager.report_wrong_token),
                 tls,
                 partial(connect, describes=True),
                 self._manager.farewell,
@@ -150,6 +165,7 @@ class BaseServer:
                 describe=lambda: self._manager.description,
                 connect=connect,
                 shutdown=self._stop_on_request if self._options.remote_shutdown else None,
+                refused=self._manager.report_wrong_token,
             )
             self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
         self._service = service
@@ -171,6 +187,8 @@ class BaseServer:
             self._transport.stop(0)
             raise
         self._frames, manager.offers, self._websocket_address = beside
+        if self._telemetry is not None:
+            self._telemetry.begin(self._address, manager, self._host)
 
     @property
     def websocket_address(self) -> str | None:

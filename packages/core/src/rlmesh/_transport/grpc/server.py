@@ -85,12 +85,14 @@ class FrameService:
             frame before the answer of a request.
         shutdown: Called for `Shutdown` with its request; None: clients must not shut the server
             down.
+        refused: Called after a client was refused for its token; None: nothing is.
     """
 
     name: str
     describe: Callable[[], bytes]
     connect: Callable[..., FrameConnection]
     shutdown: Callable[[bytes], None] | None = None
+    refused: Callable[[], object] | None = None
 
 
 class GrpcServer:
@@ -230,6 +232,7 @@ class _Handler(grpc.GenericRpcHandler):
             f"/{service.name}/Shutdown": grpc.stream_unary_rpc_method_handler(self._shutdown),
         }
         self._unopened = CallLimit(MAX_UNOPENED)
+        self._refuse: Any = partial(_refuse, refused=service.refused)
 
     def end_unopened(self) -> None:
         """End the streams that have sent nothing yet; a stop need not wait for them."""
@@ -253,11 +256,11 @@ class _Handler(grpc.GenericRpcHandler):
             return self._stream_handler()
         self._threads.announce_open()
         if path == self._session_path:
-            return grpc.stream_stream_rpc_method_handler(_refuse)
+            return grpc.stream_stream_rpc_method_handler(self._refuse)
         method = self._unary.get(path)
         if method is None or admitted:
             return method
-        return grpc.stream_unary_rpc_method_handler(_refuse)
+        return grpc.stream_unary_rpc_method_handler(self._refuse)
 
     def _stream_handler(self) -> Any:
         stream = HostedStream()
@@ -359,9 +362,15 @@ class _Outgoing:
                 self._send(None)
 
 
-def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+def _refuse(
+    requests: Iterator[bytes],
+    context: grpc.ServicerContext,
+    refused: Callable[[], object] | None = None,
+) -> Any:
     if not _is_cut(context):
         log_wrong_token(context.peer())
+        if refused is not None:
+            refused()
     context.abort(grpc.StatusCode.UNAUTHENTICATED, WRONG_TOKEN)
 
 
