@@ -12,6 +12,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.logs import begin_log
+from rlmesh._cli.metrics import Metrics, metrics_served
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
@@ -118,6 +119,7 @@ def serve(
     validation: _Validation = None,
     ready_fd: ReadyFd = None,
     announce: _Announce = None,
+    metrics: Metrics = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -142,18 +144,19 @@ def serve(
             make = functools.partial(_make, env, given, render_mode, num_envs)
         else:
             raise UsageProblem("ENV: expected the name of an environment, got none")
-        server = rlmesh.EnvServer(
-            **_hosted(make, max_sessions, workers),
-            address=read_address(address),
-            autoreset_mode=autoreset_mode,
-            token=token,
-            tls=tls_of(tls_authority, tls_certificate, tls_key),
-            options=serve_options(validation),
-            expose=expose or (),
-            tags=_load_tags(tags),
-            announce=announce,
-        )
-        serve_and_report(reporter, server, server.env_contract.id, ready_fd)
+        with metrics_served(metrics, token):
+            server = rlmesh.EnvServer(
+                **_hosted(make, max_sessions, workers),
+                address=read_address(address),
+                autoreset_mode=autoreset_mode,
+                token=token,
+                tls=tls_of(tls_authority, tls_certificate, tls_key),
+                options=serve_options(validation),
+                expose=expose or (),
+                tags=_load_tags(tags),
+                announce=announce,
+            )
+            serve_and_report(reporter, server, server.env_contract.id, ready_fd)
 
 
 def _reference(name: str, mode: str | None) -> functools.partial[Any]:
