@@ -113,6 +113,8 @@ def test_a_run_that_fails_ends_its_span_with_the_error(spans: Any) -> None:
         rlmesh.evaluate(predict, [server.address], seeds=[3])
     (run,) = ended(spans, "rlmesh.run", 1)
     assert run["is_error"] and "episodes" not in run
+    (episode,) = ended(spans, "rlmesh.episode", 1)
+    assert episode["end"] == "unfinished" and episode["parent"] == run["span"]
 
 
 def test_sessions_of_models_are_below_the_run(spans: Any) -> None:

@@ -28,10 +28,10 @@ TOKEN = "s3cret"
 
 
 @contextmanager
-def measured(command: str, *arguments: str, **variables: str) -> Generator[Any, None, None]:
+def measured(**variables: str) -> Generator[Any, None, None]:
     """Address, URL of the metrics and process of a server with them."""
-    whole = [*COMMAND, command, *arguments, "--metrics", "127.0.0.1:0"]
-    with running(whole, RLMESH_TRACE_STEPS="0", **variables) as server:
+    whole = [*COMMAND, "serve", COUNTER, "--metrics", "127.0.0.1:0"]
+    with running(whole, **variables) as server:
         address = server.wait_for(r"serving \S+ on (\S+)\n").group(1)
         url = until(lambda: re.search(r"metrics at (http://\S+)\n", server.errors), 30).group(1)
         yield address, url, server
@@ -67,7 +67,7 @@ def play(env: Any) -> None:
 
 
 def test_prometheus_scrapes_a_server_and_top_shows_it() -> None:
-    with measured("serve", COUNTER) as (address, url, server):
+    with measured() as (address, url, server):
         with RemoteEnv(address) as env:
             for _ in range(2):
                 play(env)
@@ -107,7 +107,7 @@ def test_prometheus_scrapes_a_server_and_top_shows_it() -> None:
 
 
 def test_metrics_of_loopback_are_for_programs_that_know_it_and_need_the_token() -> None:
-    with measured("serve", COUNTER, RLMESH_TOKEN=TOKEN) as (address, url, _):
+    with measured(RLMESH_TOKEN=TOKEN) as (address, url, _):
         for headers in ({}, {"Authorization": "Bearer gu3ss"}, {"Authorization": TOKEN}):
             assert status(url, **headers) == 401
         assert scraped(url, TOKEN)["rlmesh_server_sessions"] == {"": 0}
@@ -118,7 +118,7 @@ def test_metrics_of_loopback_are_for_programs_that_know_it_and_need_the_token() 
         assert refused.returncode == 1 and "HTTP status 401" in refused.stderr
         assert told("top", url, "--interval", "0.1", RLMESH_TOKEN=TOKEN)["failures"] == {}
         assert status(url.replace("/metrics", "/else"), Authorization=f"Bearer {TOKEN}") == 404
-    with measured("serve", COUNTER) as (_, url, _):
+    with measured() as (_, url, _):
         assert status(url, Host="rebound.example:80") == 421
         assert scraped(url, Host="localhost:1")["rlmesh_server_sessions"] == {"": 0}
 
@@ -133,7 +133,9 @@ def test_metrics_that_others_reach_are_warned_of(monkeypatch: pytest.MonkeyPatch
 
 
 def test_metrics_of_a_model() -> None:
-    with measured("serve-model", "--reference", "sum") as (_, url, server):
+    arguments = ["serve-model", "--reference", "sum", "--metrics", "127.0.0.1:0", "--json"]
+    with running([*COMMAND, *arguments]) as server:
+        url = server.wait_for(r'"metrics": "(http://\S+)"').group(1)
         seen = scraped(url)
         assert seen["rlmesh_server_sessions"] == {"": 0}
         assert seen["rlmesh_server_batch_queue"] == {"": 0}
@@ -141,7 +143,7 @@ def test_metrics_of_a_model() -> None:
 
 
 def test_top_in_a_terminal_goes_on_until_it_is_interrupted() -> None:
-    with measured("serve", COUNTER) as (address, url, _), RemoteEnv(address) as env:
+    with measured() as (address, url, _), RemoteEnv(address) as env:
         play(env)
         with in_a_terminal("top", url, "--interval", "0.2") as (process, terminal):
             read_until(terminal, re.escape(address))
@@ -151,7 +153,7 @@ def test_top_in_a_terminal_goes_on_until_it_is_interrupted() -> None:
 
 
 def test_top_shows_the_other_servers_if_one_does_not_answer() -> None:
-    with measured("serve", COUNTER) as (address, url, _), socket.socket() as silent:
+    with measured() as (address, url, _), socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         closed = f"127.0.0.1:{silent.getsockname()[1]}"
         grpc = address.removeprefix("tcp://")

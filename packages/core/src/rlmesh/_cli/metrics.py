@@ -45,8 +45,10 @@ _App = Callable[[Mapping[str, Any], _Start], Iterable[bytes]]
 
 
 @contextlib.contextmanager
-def metrics_served(address: str | None, token: str) -> Generator[None, None, None]:
+def metrics_served(address: str | None, token: str) -> Generator[str | None, None, None]:
     """Record the metrics of the servers that are made in the block, and serve them by HTTP.
+
+    Yields their URL, or None.
 
     Args:
         address: Host and port to listen on; None: no metrics are recorded.
@@ -58,7 +60,7 @@ def metrics_served(address: str | None, token: str) -> Generator[None, None, Non
         ImportError: If the exporter is not installed.
     """
     if address is None:
-        yield
+        yield None
         return
     host, port = _host_and_port(address)
     app = _guarded(_new_app(), token, host)
@@ -79,7 +81,7 @@ def metrics_served(address: str | None, token: str) -> Generator[None, None, Non
         )
     _log.info("metrics at %s", where, extra=facts("metrics", address=where))
     try:
-        yield
+        yield where
     finally:
         server.shutdown()
         server.server_close()

@@ -144,7 +144,7 @@ def serve(
             make = functools.partial(_make, env, given, render_mode, num_envs)
         else:
             raise UsageProblem("ENV: expected the name of an environment, got none")
-        with metrics_served(metrics, token):
+        with metrics_served(metrics, token) as metrics_url:
             server = rlmesh.EnvServer(
                 **_hosted(make, max_sessions, workers),
                 address=read_address(address),
@@ -156,7 +156,7 @@ def serve(
                 tags=_load_tags(tags),
                 announce=announce,
             )
-            serve_and_report(reporter, server, server.env_contract.id, ready_fd)
+            serve_and_report(reporter, server, server.env_contract.id, ready_fd, metrics_url)
 
 
 def _reference(name: str, mode: str | None) -> functools.partial[Any]:
@@ -211,7 +211,9 @@ def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
 
 
-def serve_and_report(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
+def serve_and_report(
+    reporter: Reporter, server: Any, name: str, ready_fd: int | None, metrics: str | None
+) -> None:
     """Serve until stopped, and report the address once clients can connect.
 
     Args:
@@ -219,11 +221,13 @@ def serve_and_report(reporter: Reporter, server: Any, name: str, ready_fd: int |
         server: An `EnvServer` or `ModelServer`.
         name: Name of the environment or model.
         ready_fd: Descriptor that gets the address; None: none.
+        metrics: URL of the metrics; None: there is none.
     """
 
     def report_ready() -> None:
         if reporter.json:
-            reporter.document({"id": name, "address": server.address})
+            more = {} if metrics is None else {"metrics": metrics}
+            reporter.document({"id": name, "address": server.address, **more})
         else:
             print(f"serving {escape_control_chars(name)} on {server.address}", flush=True)
         if ready_fd is not None:

@@ -70,7 +70,7 @@ def serve_model(
         read_descriptor(ready_fd)
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}
-        with metrics_served(metrics, token):
+        with metrics_served(metrics, token) as metrics_url:
             server = rlmesh.ModelServer(
                 _model(model, reference, model_kwargs, backend),
                 read_address(address),
@@ -78,7 +78,7 @@ def serve_model(
                 tls=tls_of(tls_authority, tls_certificate, tls_key),
                 options=rlmesh.ServeOptions.from_environment(**given),
             )
-            serve_and_report(reporter, server, server.spec.id, ready_fd)
+            serve_and_report(reporter, server, server.spec.id, ready_fd, metrics_url)
 
 
 def _model(name: str, reference: bool, kwargs: str, backend: str | None) -> ModelBase[Any, Any]:

@@ -45,7 +45,11 @@ def traced_run(model_id: str) -> Generator[RunTrace | None, None, None]:
     token = IN_RUN.set(True)
     try:
         with trace.use_span(span, end_on_exit=True):
-            yield RunTrace(found, span)
+            run = RunTrace(found, span)
+            try:
+                yield run
+            finally:
+                run.close()
     finally:
         IN_RUN.reset(token)
 
@@ -104,6 +108,11 @@ class RunTrace:
         """Record the span of an episode that is not played to its end on this endpoint."""
         known = {"rlmesh.steps": attempt.steps, "rlmesh.end": "abandoned"}
         self._record(attempt, known, f"{type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        """Record the spans of episodes that run when the run is over, by a failure for example."""
+        for attempt in list(self._marks):
+            self._record(attempt, {"rlmesh.steps": attempt.steps, "rlmesh.end": "unfinished"}, "")
 
     def finished(self, result: RunResult) -> None:
         """Add the result of the run to its span."""

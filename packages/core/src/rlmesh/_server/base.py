@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from rlmesh._announcements import announce, withdraw
 from rlmesh._logs import facts, logger, warn
 from rlmesh._server.listeners import listen_beside
+from rlmesh._server.recording import Telemetry
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -23,7 +24,7 @@ from rlmesh._transport.socket.frames_alone import FramesAloneServer
 from rlmesh._transport.socket.server import FramesServer
 from rlmesh.options import TLS, ServeOptions
 
-__all__ = ["BaseServer", "ServingLoop", "Telemetry"]
+__all__ = ["BaseServer", "ServingLoop"]
 
 _log = logger("rlmesh.server")
 
@@ -54,14 +55,6 @@ class ServingLoop(Protocol):
 
     def close(self) -> None:
         """Close what is served, after `run` has returned or if it was never called."""
-        ...
-
-
-class Telemetry(Protocol):
-    """What a server records; see `rlmesh._server.telemetry.ServerTelemetry`."""
-
-    def begin(self, address: str, manager: SessionManager, host: ServingLoop) -> None:
-        """Report from now on, because the server has an address."""
         ...
 
 

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rlmesh._messages import env as m
+from rlmesh._session.session_manager import SessionManager
 from rlmesh._telemetry import meter, tracer
 from rlmesh.backends import Buffer
 
 if TYPE_CHECKING:
     from rlmesh._server.telemetry import ServerTelemetry
 
-__all__ = ["new_telemetry"]
+__all__ = ["Telemetry", "new_telemetry"]
+
+
+class Telemetry(Protocol):
+    """What a server records; see `rlmesh._server.telemetry.ServerTelemetry`."""
+
+    def begin(self, address: str, manager: SessionManager, host: object) -> None:
+        """Report from now on, because the server has an address."""
+        ...
 
 
 def new_telemetry(
