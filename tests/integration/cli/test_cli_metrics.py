@@ -111,6 +111,7 @@ def test_metrics_of_loopback_are_for_programs_that_know_it_and_need_the_token() 
         for headers in ({}, {"Authorization": "Bearer gu3ss"}, {"Authorization": TOKEN}):
             assert status(url, **headers) == 401
         assert scraped(url, TOKEN)["rlmesh_server_sessions"] == {"": 0}
+        assert scraped(url, Authorization=f"bearer {TOKEN}")["rlmesh_server_queue"] == {"": 0}
         with pytest.raises(errors.AuthenticationError):
             RemoteEnv(address, token="gu3ss")
         assert scraped(url, TOKEN)["rlmesh_server_errors_total"] == {"unauthenticated": 1}
@@ -162,6 +163,14 @@ def test_top_shows_the_other_servers_if_one_does_not_answer() -> None:
     assert re.search(rf"^{re.escape(address)} +CounterEnv +0 +0 +- ", done.stdout, re.MULTILINE)
     assert re.search(rf"^{re.escape(closed)} .*refused", done.stdout, re.MULTILINE)
     assert re.search(rf"^{re.escape(grpc)} +it does not speak HTTP", done.stdout, re.MULTILINE)
+
+
+def test_top_warns_of_a_token_that_it_sends_in_clear() -> None:
+    # The network of the documentation's examples, which no host has.
+    arguments = ["top", "192.0.2.1:9464", "--count", "1", "--connect-timeout", "0.1"]
+    done = finished([*COMMAND, *arguments], RLMESH_TOKEN=TOKEN)
+    assert "the token goes to 192.0.2.1:9464 unencrypted" in done.stderr
+    assert done.returncode == 1 and TOKEN not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

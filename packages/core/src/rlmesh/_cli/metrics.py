@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hmac
 import ipaddress
 import socket
 import socketserver
@@ -17,8 +16,9 @@ import typer
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._logs import facts, logger, warn
 from rlmesh._optional import optional_import
+from rlmesh._transport.token import admits
 
-__all__ = ["Metrics", "metrics_served"]
+__all__ = ["Metrics", "is_loopback", "metrics_served"]
 
 _log = logger("rlmesh.cli")
 
@@ -72,7 +72,7 @@ def metrics_served(address: str | None, token: str) -> Generator[str | None, Non
         target=server.serve_forever, args=(_POLL_SECONDS,), name="rlmesh-metrics", daemon=True
     ).start()
     where = f"http://{_authority(host, server.server_port)}/metrics"
-    if not _is_loopback(host):
+    if not is_loopback(host):
         warn(
             f"{where} can be read from other hosts, without TLS"
             f"{'' if token else ' and without a token'}",
@@ -128,14 +128,13 @@ def _guarded(app: _App, token: str, host: str) -> _App:
     Without a token, a page of another site could read the metrics of loopback by DNS rebinding, so
     that there requests must name loopback as their host.
     """
-    expected = f"Bearer {token}".encode()
 
     def answer(environ: Mapping[str, Any], start: _Start) -> Iterable[bytes]:
-        given = str(environ.get("HTTP_AUTHORIZATION", "")).encode()
-        if token and not hmac.compare_digest(given, expected):
+        given = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if token and not admits(token.encode(), given):
             return _refuse(start, "401 Unauthorized", "the token of the server is needed")
         named = _named_host(str(environ.get("HTTP_HOST", "")))
-        if not token and _is_loopback(host) and not _is_loopback(named):
+        if not token and is_loopback(host) and not is_loopback(named):
             return _refuse(start, "421 Misdirected Request", "this is the metrics of loopback")
         if environ.get("PATH_INFO") not in ("/", "/metrics"):
             return _refuse(start, "404 Not Found", "the metrics are at /metrics")
@@ -157,7 +156,8 @@ def _named_host(authority: str) -> str:
     return (host if colon and port.isdigit() else authority).strip("[]")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host, by its name or address, is this one over its loopback."""
     if host.lower() == "localhost":
         return True
     try:

@@ -15,8 +15,10 @@ from rich.text import Text
 
 from rlmesh._cli.console import reporting
 from rlmesh._cli.logs import begin_log
+from rlmesh._cli.metrics import is_loopback
 from rlmesh._cli.parameters import Debug, Json, LogFormat, LogLevel, Timeout, Token
 from rlmesh._cli.scrape import MetricsAddress, SampledServer, SampledSession, rate, scrape
+from rlmesh._logs import warn
 from rlmesh._reporting.words import escape_control_chars
 from rlmesh.errors import ConnectError
 
@@ -61,6 +63,9 @@ def top(
     with reporting("top", json=json, debug=debug) as reporter:
         begin_log(log_level, log_format, "warning")
         places = [MetricsAddress.parse(address) for address in addresses]
+        for place in places:
+            if token and not is_loopback(place.host):
+                warn(f"the token goes to {place.text} unencrypted", RuntimeWarning, stacklevel=2)
         is_live = reporter.out.is_terminal and not json
         left = count if count is not None or is_live else 2
         before: Seen = {}

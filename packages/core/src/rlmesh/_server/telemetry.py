@@ -153,7 +153,7 @@ class _Instruments:
         self._observation = api("metrics").Observation
         name = "rlmesh.server."
         self.duration = duration_histogram(
-            found, f"{name}request.duration", "Time from a request's arrival to its reply"
+            found, f"{name}request.duration", "Time that the server takes to apply a request"
         )
         self.batch = size_histogram(
             found, f"{name}batch.size", "{observation}", "Observations in one call of the model"
