@@ -23,6 +23,8 @@ pytest.importorskip("opentelemetry.exporter.prometheus")
 from prometheus_client.parser import text_string_to_metric_families
 
 from rlmesh._cli.metrics import metrics_served
+from rlmesh._cli.scrape import MetricsAddress
+from rlmesh._cli.sources import UsageProblem
 
 TOKEN = "s3cret"
 
@@ -173,20 +175,39 @@ def test_top_warns_of_a_token_that_it_sends_in_clear() -> None:
     assert done.returncode == 1 and TOKEN not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["serve", COUNTER, "--metrics", "here"], "--metrics: expected host:port or a port"),
-        (["serve", COUNTER, "--metrics", "127.0.0.1:65536"], "--metrics: expected host:port"),
-        (["serve", COUNTER, "--metrics", "BUSY"], "--metrics: BUSY: Address already in use"),
-        (["top", "https://127.0.0.1:9"], "expected host:port of `rlmesh serve --metrics`"),
-        (["top", "nowhere"], "expected host:port of `rlmesh serve --metrics`"),
-        (["top", "127.0.0.1:port"], "expected host:port of `rlmesh serve --metrics`"),
-    ],
-)
-def test_wrong_addresses_are_refused(arguments: list[str], words: str) -> None:
+def test_an_address_in_use_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = finished([*COMMAND, *(busy if x == "BUSY" else x for x in arguments)])
+        done = finished([*COMMAND, "serve", COUNTER, "--metrics", busy])
     assert done.returncode == 2
-    assert words.replace("BUSY", busy) in done.stderr
+    assert f"--metrics: {busy}: Address already in use" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["here", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1", ""])
+def test_wrong_addresses_of_metrics_are_refused(address: str) -> None:
+    words = re.escape(f"--metrics: expected host:port or a port, got {address!r}")
+    with pytest.raises(UsageProblem, match=words), metrics_served(address, ""):
+        pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://127.0.0.1:9", "tcp://127.0.0.1:9", "nowhere", "127.0.0.1:port", "u@127.0.0.1:9", ""],
+)
+def test_top_refuses_what_is_no_address_of_metrics(address: str) -> None:
+    with pytest.raises(UsageProblem, match="expected host:port of `rlmesh serve --metrics`"):
+        MetricsAddress.parse(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("9464", ("127.0.0.1", 9464, "/metrics")),
+        ("lab-7:9464", ("lab-7", 9464, "/metrics")),
+        ("[::1]:9464", ("::1", 9464, "/metrics")),
+        ("http://lab-7:80/rlmesh/metrics", ("lab-7", 80, "/rlmesh/metrics")),
+    ],
+)
+def test_addresses_of_metrics(address: str, expected: tuple[str, int, str]) -> None:
+    found = MetricsAddress.parse(address)
+    assert (found.host, found.port, found.path) == expected
