@@ -19,7 +19,7 @@ from tests.processes import ROOT, finished, running
 
 __all__ = ["PageRun", "on_free_ports"]
 
-PORTS = re.compile(r"\b(?:5555|5556|6666)\b")
+PORTS = re.compile(r"\b(?:5555|5556|6666|9464)\b")
 """The ports of the pages; the machine may have other uses for them."""
 
 FILE = re.compile(r"[\w./-]+\.(?:csv|html|journal|json|jsonl|toml)")

@@ -22,6 +22,7 @@ RUN = [page for page in PAGES if any(not x.label and x.language != "text" for x 
 NEEDED = {
     "adapters.md": ("PIL",),
     "contracts.md": ("pygame",),
+    "observing.md": ("opentelemetry.exporter.prometheus",),
     "recording.md": ("pyarrow", "av", "pandas", "pygame"),
 }
 """Libraries that the blocks of a page need, beside those of the commands."""

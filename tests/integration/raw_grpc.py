@@ -50,8 +50,11 @@ class RawConnection:
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
         threading.Thread(target=self._receive, daemon=True).start()
 
-    def open(self, method: str, **headers: str) -> int:
-        """Send the headers of a call, and nothing after them; return the stream's number."""
+    def open(self, method: str, *, is_whole: bool = True, **headers: str) -> int:
+        """Send the headers of a call, and nothing after them; return the stream's number.
+
+        Without `is_whole`, the server waits for more headers.
+        """
         stream = next(self._streams)
         fields = {
             ":method": "POST",
@@ -65,7 +68,7 @@ class RawConnection:
         block = b"".join(_field(name, value) for name, value in fields.items())
         with self._changed:
             self._windows[stream] = self._initial
-        self._socket.sendall(_frame(_HEADERS, _END_HEADERS, stream, block))
+        self._socket.sendall(_frame(_HEADERS, _END_HEADERS if is_whole else 0, stream, block))
         return stream
 
     def send(self, stream: int, data: bytes, *, end: bool = False) -> bool:

@@ -41,6 +41,7 @@ DANGEROUS = {
         "rlmesh._env_host.registered_envs": "what the server's program has imported",
         "rlmesh._models.base": "a client of our own",
         "rlmesh._optional": "one of an extra's",
+        "rlmesh._telemetry": "one of OpenTelemetry's",
         "rlmesh._recording.writer": "one of Python's own",
         "rlmesh.adapters._entrypoints": "what the user has said to trust",
         "rlmesh._models.playing": "a client of our own",

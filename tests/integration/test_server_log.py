@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -13,10 +14,12 @@ import pytest
 import rlmesh
 from rlmesh import EnvServer, RemoteEnv, ServeOptions, errors
 from rlmesh._transport.grpc import server as grpc_server
+from rlmesh._wire.services import ENV_SERVICE
 from tests.faults.proxy import Proxy
 from tests.inside import session_of
 from tests.integration.cli_processes import COMMAND, COUNTER, serving
 from tests.integration.envs import CounterEnv, MischiefEnv
+from tests.integration.raw_grpc import RawConnection
 from tests.processes import finished, running, until
 
 ME = r"\S+:\d+"
@@ -97,7 +100,8 @@ def test_a_wrong_token_is_refused_and_not_shown(log: Log) -> None:
 def test_a_loss_is_logged_once_and_then_in_a_summary(log: Log) -> None:
     options = ServeOptions(frames=False)
     with EnvServer(CounterEnv(), options=options) as server, Proxy(server.address) as proxy:
-        with RemoteEnv(proxy.address) as remote:
+        where = proxy.address
+        with RemoteEnv(where) as remote:
             for _ in range(5):
                 remote.reset()
                 proxy.cut()
@@ -114,6 +118,9 @@ def test_a_loss_is_logged_once_and_then_in_a_summary(log: Log) -> None:
     log.line(r"^tcp://.*; resuming, for 30 s at most$")
     log.line(r"^tcp://.*: resumed after \d+\.\d\d s, attempt 1$")
     log.line(r"^tcp://.*: session \w+ has ended; its connection was lost 5 times")
+    mine = {fact["event"]: fact for fact in log.events() if fact.get("address") == where}
+    assert mine["connection_lost"]["session"] == mine["session_ended"]["session"] != ""
+    assert mine["connection_resumed"]["attempts"] == 1 and mine["session_ended"]["losses"] == 5
 
 
 def test_an_evaluation_logs_a_lost_endpoint_once_and_then_what_became_of_it(log: Log) -> None:
@@ -132,6 +139,8 @@ def test_an_evaluation_logs_a_lost_endpoint_once_and_then_what_became_of_it(log:
     log.line(rf"^{address}\S* .*; resuming, for 30 s at most$")
     log.line(rf"^{address}\S* .*; connecting again$")
     log.line(rf"^{address}\S* .*\(tried 3 times in \d+\.\d s\); it plays no more in this run$")
+    mine = [fact["event"] for fact in log.events(logging.WARNING) if fact.get("endpoint") == where]
+    assert mine == ["endpoint_lost", "endpoint_retired"]
 
 
 def test_a_client_that_does_not_come_back(log: Log) -> None:
@@ -226,6 +235,21 @@ def test_a_call_whose_connection_broke_before_it_began_is_no_wrong_token(
 ) -> None:
     """gRPC reports such a call without any metadata, although its client sent the token."""
     context = mock.Mock(invocation_metadata=lambda: metadata, peer=lambda: "ipv4:127.0.0.1:1")
+    context.add_callback.return_value = True
     grpc_server._refuse(iter(()), context)
     assert context.abort.call_count == 1
     assert caplog.text.count("no token, or a wrong one") == logged
+
+
+def test_a_call_that_is_cut_within_its_headers_is_no_wrong_token(log: Log) -> None:
+    """gRPC passes on the headers that have come; clients send the token as the last of them."""
+    session = f"/{ENV_SERVICE}/Session"
+    options = ServeOptions(frames=False)
+    with EnvServer(CounterEnv(), token="s3cret", options=options) as server:
+        for _ in range(10):
+            with contextlib.closing(RawConnection(server.address)) as cut:
+                cut.open(session, is_whole=False, user_agent="grpc")
+        with contextlib.closing(RawConnection(server.address)) as whole:
+            stream = whole.open(session, user_agent="grpc", authorization="Bearer gu3ss")
+            until(lambda: stream in whole.ended, 30, "the refusal")
+    assert log.names().count("refused") == 1

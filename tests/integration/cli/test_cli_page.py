@@ -19,6 +19,7 @@ from tests.size import LONG
 pytest.importorskip("rich")
 pytest.importorskip("typer")
 pytest.importorskip("pygame")
+pytest.importorskip("opentelemetry.exporter.prometheus")
 
 LINES = labelled("commands").splitlines()
 SERVERS = ("serve", "serve-model")
@@ -63,10 +64,12 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
     paths = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     (serve,), (model,) = (lines_of(name) for name in SERVERS)
     said: dict[str, list[str]] = defaultdict(list)
-    with running(command(serve, tmp_path), fresh=True) as server:
-        address = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
+    with running([*command(serve, tmp_path), "--metrics", "127.0.0.1:0"], fresh=True) as server:
+        served = server.wait_for(r"serving CartPole-v1 on tcp://(\S+)\n").group(1)
+        (metrics,) = re.findall(r"metrics at http://(\S+)/metrics", server.errors)
         for line in LINES:
             if name_of(line) not in SERVERS:
+                address = metrics if name_of(line) == "top" else served
                 # One of them starts as in a shell; the others are forked, which takes less time.
                 done = finished(
                     command(line, tmp_path, address),
@@ -80,6 +83,8 @@ def test_the_commands_of_the_page(tmp_path: Path) -> None:
     (inspected,), (played,), (measured,) = said["inspect"], said["play"], said["bench"]
     assert "observation  Box float32 (4,)" in inspected and "capabilities" in inspected
     assert re.fullmatch(r"episode 1: seed 0, reward \d+, \d+ steps, terminated\n", played)
+    (topped,) = said["top"]
+    assert re.search(rf"^tcp://{re.escape(served)} +CartPole-v1 +0 ", topped, re.MULTILINE)
     assert "grpc" in measured and said["adapt"] == ["values pass through unchanged\n"]
     assert (tmp_path / "out.html").exists() and (tmp_path / "run.journal").exists()
     (as_json,) = (text for line, text in zip(lines_of("eval"), said["eval"]) if "--json" in line)

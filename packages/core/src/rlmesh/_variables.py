@@ -15,7 +15,7 @@ _PREFIX = "RLMESH_"
 _TESTS = "RLMESH_TEST_"
 """Beginning of the names of variables that only the project's own tests read."""
 
-_OTHERS = ("TOKEN", "MODEL_TOKEN", "LOG", "LOG_FORMAT")
+_OTHERS = ("TOKEN", "MODEL_TOKEN", "LOG", "LOG_FORMAT", "TRACE_STEPS")
 """Names of variables that are no options of servers, without their beginning."""
 
 _ALIKE = 0.8

@@ -37,7 +37,7 @@ class ClientOptions(TypedDict, total=False):
         transport: Transport of the requests: "grpc"; "frames", on a Unix socket between processes
             of one user on one host (Linux); or "auto", the default: frames if available.
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; by
-            default that of the process's variable TRACEPARENT, if it has one.
+            default the current span of OpenTelemetry, else the process's variable TRACEPARENT.
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
             a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
             call returns only after the callback has. The callback may close the client.

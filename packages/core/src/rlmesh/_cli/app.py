@@ -23,6 +23,7 @@ from rlmesh._cli.rerun import rerun
 from rlmesh._cli.serve import serve
 from rlmesh._cli.serve_model import serve_model
 from rlmesh._cli.thin import thin
+from rlmesh._cli.top import top
 from rlmesh._version import __version__
 
 __all__ = ["app"]
@@ -95,6 +96,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "merge": merge,
     "rerun": rerun,
     "check": check,
+    "top": top,
 }
 
 for _name, _command in _COMMANDS.items():

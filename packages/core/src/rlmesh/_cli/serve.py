@@ -12,6 +12,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import Reporter, reporting
 from rlmesh._cli.logs import begin_log
+from rlmesh._cli.metrics import Metrics, metrics_served
 from rlmesh._cli.parameters import (
     Authority,
     Certificate,
@@ -118,6 +119,7 @@ def serve(
     validation: _Validation = None,
     ready_fd: ReadyFd = None,
     announce: _Announce = None,
+    metrics: Metrics = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -142,18 +144,19 @@ def serve(
             make = functools.partial(_make, env, given, render_mode, num_envs)
         else:
             raise UsageProblem("ENV: expected the name of an environment, got none")
-        server = rlmesh.EnvServer(
-            **_hosted(make, max_sessions, workers),
-            address=read_address(address),
-            autoreset_mode=autoreset_mode,
-            token=token,
-            tls=tls_of(tls_authority, tls_certificate, tls_key),
-            options=serve_options(validation),
-            expose=expose or (),
-            tags=_load_tags(tags),
-            announce=announce,
-        )
-        serve_and_report(reporter, server, server.env_contract.id, ready_fd)
+        with metrics_served(metrics, token) as metrics_url:
+            server = rlmesh.EnvServer(
+                **_hosted(make, max_sessions, workers),
+                address=read_address(address),
+                autoreset_mode=autoreset_mode,
+                token=token,
+                tls=tls_of(tls_authority, tls_certificate, tls_key),
+                options=serve_options(validation),
+                expose=expose or (),
+                tags=_load_tags(tags),
+                announce=announce,
+            )
+            serve_and_report(reporter, server, server.env_contract.id, ready_fd, metrics_url)
 
 
 def _reference(name: str, mode: str | None) -> functools.partial[Any]:
@@ -208,7 +211,9 @@ def _hosted(make: functools.partial[Any], max_sessions: int, workers: str | None
     return {"factory": make, "max_sessions": max_sessions, "workers": workers or "thread"}
 
 
-def serve_and_report(reporter: Reporter, server: Any, name: str, ready_fd: int | None) -> None:
+def serve_and_report(
+    reporter: Reporter, server: Any, name: str, ready_fd: int | None, metrics: str | None
+) -> None:
     """Serve until stopped, and report the address once clients can connect.
 
     Args:
@@ -216,11 +221,13 @@ def serve_and_report(reporter: Reporter, server: Any, name: str, ready_fd: int |
         server: An `EnvServer` or `ModelServer`.
         name: Name of the environment or model.
         ready_fd: Descriptor that gets the address; None: none.
+        metrics: URL of the metrics; None: there is none.
     """
 
     def report_ready() -> None:
         if reporter.json:
-            reporter.document({"id": name, "address": server.address})
+            more = {} if metrics is None else {"metrics": metrics}
+            reporter.document({"id": name, "address": server.address, **more})
         else:
             print(f"serving {escape_control_chars(name)} on {server.address}", flush=True)
         if ready_fd is not None:

@@ -9,6 +9,7 @@ import typer
 import rlmesh
 from rlmesh._cli.console import reporting
 from rlmesh._cli.logs import begin_log
+from rlmesh._cli.metrics import Metrics, metrics_served
 from rlmesh._cli.models import Backend, ModelKwargs, ModelName, load_model
 from rlmesh._cli.parameters import (
     Authority,
@@ -53,6 +54,7 @@ def serve_model(
     model_kwargs: ModelKwargs = "{}",
     backend: Backend = None,
     ready_fd: ReadyFd = None,
+    metrics: Metrics = None,
     token: Token = "",
     tls_authority: Authority = None,
     tls_certificate: Certificate = None,
@@ -68,14 +70,15 @@ def serve_model(
         read_descriptor(ready_fd)
         batching = {"max_batch_size": max_batch_size, "max_batch_delay_ms": max_batch_delay_ms}
         given = {name: value for name, value in batching.items() if value is not None}
-        server = rlmesh.ModelServer(
-            _model(model, reference, model_kwargs, backend),
-            read_address(address),
-            token=token,
-            tls=tls_of(tls_authority, tls_certificate, tls_key),
-            options=rlmesh.ServeOptions.from_environment(**given),
-        )
-        serve_and_report(reporter, server, server.spec.id, ready_fd)
+        with metrics_served(metrics, token) as metrics_url:
+            server = rlmesh.ModelServer(
+                _model(model, reference, model_kwargs, backend),
+                read_address(address),
+                token=token,
+                tls=tls_of(tls_authority, tls_certificate, tls_key),
+                options=rlmesh.ServeOptions.from_environment(**given),
+            )
+            serve_and_report(reporter, server, server.spec.id, ready_fd, metrics_url)
 
 
 def _model(name: str, reference: bool, kwargs: str, backend: str | None) -> ModelBase[Any, Any]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rlmesh._logs import warn
+from rlmesh._telemetry import current_traceparent
 from rlmesh._transport.address import Address, parse_address, secured
 from rlmesh._wire.trace_context import is_traceparent
 from rlmesh.options import TLS
@@ -28,8 +29,8 @@ def trace_context(given: str) -> str:
     """Return the trace context that a client sends (H-13).
 
     Args:
-        given: A W3C `traceparent`; empty: that of the process's variable TRACEPARENT, if it has
-            one of the right form.
+        given: A W3C `traceparent`; empty: the current span of OpenTelemetry if there is one, else
+            the process's variable TRACEPARENT if that has the right form.
 
     Raises:
         ValueError: If `given` is not a `traceparent`.
@@ -41,6 +42,9 @@ def trace_context(given: str) -> str:
                 f"16 digits, - and 2 digits"
             )
         return given
+    current = current_traceparent()
+    if current:
+        return current
     inherited = os.environ.get(_TRACEPARENT_VARIABLE, "")
     return inherited if is_traceparent(inherited) else ""
 

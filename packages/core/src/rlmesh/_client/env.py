@@ -116,7 +116,8 @@ class RemoteEnv(NativeClient):
             both processes belong to one user (Linux), or over TCP if the server offers that; or
             "auto", which uses frames on the same host if possible, else gRPC.
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
-            that of the process's variable TRACEPARENT, if it has one.
+            the current span of OpenTelemetry if there is one, else the process's variable
+            TRACEPARENT.
         on_progress: Called with a `rlmesh.specs.Progress` whenever the environment reports how far
             a call has come (`rlmesh.report_progress`), on the thread that waits for the call: the
             call returns only after the callback has. The callback may close the client.

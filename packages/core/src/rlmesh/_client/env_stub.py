@@ -24,8 +24,8 @@ from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
 from rlmesh._codec.viewed import viewed_contract
 from rlmesh._messages import env as m
-from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.observed_session import session_class
 from rlmesh._session.versions import OURS, this_peer
 from rlmesh._transport.target import Target
 from rlmesh._wire.env_codec import EnvWireCodec
@@ -116,7 +116,7 @@ class EnvStub:
         if not copy:  # A copy is made at the same speed from any position.
             can |= {Capability.ALIGNED_SLABS}
         trace = trace_context(traceparent)
-        self._session = ClientSession(
+        self._session = session_class()(
             transports.connect,
             EnvWireCodec(backend),
             this_peer(client_name(), can),
@@ -195,6 +195,11 @@ class EnvStub:
     def transport(self) -> str:
         """What carries the session's frames: "grpc" or "frames"."""
         return self._session.transport
+
+    @property
+    def call_seconds(self) -> float | None:
+        """Seconds of the last call in the environment; None: not known, or nothing is recorded."""
+        return getattr(self._session, "call_seconds", None)
 
     @property
     def closed(self) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from rlmesh._client.connect import client_name, closed_on_failure
+from rlmesh._client.connect import client_name, closed_on_failure, trace_context
 from rlmesh._client.model_lane import Lane, Progress
 from rlmesh._client.transport_choice import TransportChoice
 from rlmesh._codec import SpaceCodec
@@ -21,8 +21,8 @@ from rlmesh._messages.model import (
 )
 from rlmesh._policy.forms import CHUNK_FORMS, EpisodeContext
 from rlmesh._reusable_buffer import joined
-from rlmesh._session.client_session import ClientSession
 from rlmesh._session.connect_options import ConnectOptions
+from rlmesh._session.observed_session import session_class
 from rlmesh._session.versions import check_version, this_peer
 from rlmesh._wire.failures import raise_model_failure
 from rlmesh._wire.model_codec import ModelWireCodec
@@ -104,11 +104,12 @@ class ModelStub:
         self.contract = contract
         self._needed = needed
         self._address = str(dial.transports.where)
-        self._session = ClientSession(
+        terms = replace(dial.terms, traceparent=trace_context(dial.terms.traceparent))
+        self._session = session_class()(
             dial.transports.connect,
             ModelWireCodec(backend),
             dial.client,
-            dial.terms,
+            terms,
             dial.transports.moves,
             contract=contract,
             raise_failure=raise_model_failure,

@@ -80,6 +80,7 @@ class RunningEpisode:
         actions: Actions that are still to be taken.
         ready: Time since which the episode waits, by `time.perf_counter`.
         end: The way in which the episode ended; None: it has not ended.
+        last_prediction: Duration of its last prediction, in seconds; 0: there was none.
     """
 
     __slots__ = (
@@ -96,6 +97,7 @@ class RunningEpisode:
         "end",
         "info",
         "lane",
+        "last_prediction",
         "observation",
         "planned",
         "ready",
@@ -124,6 +126,7 @@ class RunningEpisode:
         self.end: EpisodeEnd | None = None
         self.reward = 0.0
         self.steps = 0
+        self.last_prediction = 0.0
         self._limits = limits
         self._success = EpisodeSuccess(success)
         self._shares_reports = shares_reports
@@ -148,7 +151,8 @@ class RunningEpisode:
     def predicted(self, actions: list[Any], begun: float, ended: float) -> None:
         """Record the end of a prediction."""
         self._wait += begun - self.ready
-        self._predict += ended - begun
+        self.last_prediction = ended - begun
+        self._predict += self.last_prediction
         self.ready = ended
         self.actions.extend(actions)
 
@@ -173,6 +177,11 @@ class RunningEpisode:
     def _is_late(self) -> bool:
         seconds = self._limits.seconds
         return seconds is not None and self.ready - self._started >= seconds
+
+    @property
+    def started(self) -> float:
+        """Time of the start of its reset, by `time.perf_counter`."""
+        return self._started
 
     @property
     def allowed(self) -> int:

@@ -19,6 +19,7 @@ from rlmesh._evaluation.preflight import check_findings
 from rlmesh._evaluation.progress_report import ProgressReport, display_of
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.run_settings import run_settings
+from rlmesh._evaluation.run_trace import RunTrace, traced_run
 from rlmesh._evaluation.scheduler import PlayedTask, RunOptions, Scheduler
 from rlmesh._evaluation.settings import Settings
 from rlmesh._evaluation.stop_watch import StopWatch
@@ -78,6 +79,19 @@ def play(
         envs: The endpoints; or, for a suite, a `Task` or endpoints for each name.
         settings: Arguments of the run.
     """
+    with traced_run(model.model_id) as trace:
+        result = _play(model, envs, settings, trace)
+        if trace is not None:
+            trace.finished(result)
+        return result
+
+
+def _play(
+    model: Evaluable,
+    envs: Sequence[Any] | Mapping[Any, Any],
+    settings: Settings,
+    trace: RunTrace | None,
+) -> RunResult:
     plan = _plan(envs, settings)
     dialer = ModelDialer(
         model,
@@ -106,7 +120,7 @@ def play(
     if settings.until is not None:
         seeds = [episode.seed for episode in settings.planned]
         watch = StopWatch(settings.until.begin(seeds))
-    progress = RunProgress(audience, model.model_id, settings.instruction, report, watch)
+    progress = RunProgress(audience, model.model_id, settings.instruction, report, watch, trace)
     limits = Limits(settings.max_episode_steps, settings.max_episode_seconds)
     terms = RunOptions(limits, settings.success_rule, settings.retries, settings.is_strict)
 

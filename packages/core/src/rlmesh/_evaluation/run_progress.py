@@ -12,6 +12,7 @@ from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import StepResult
 from rlmesh._evaluation.progress_report import ProgressReport
+from rlmesh._evaluation.run_trace import RunTrace
 from rlmesh._evaluation.stop_watch import StopWatch
 from rlmesh._journal import Journal
 from rlmesh._logs import warn
@@ -44,12 +45,14 @@ class RunProgress:
         instruction: Instruction of the run.
         report: Shows how far the run is; None: it is not shown.
         watch: Watches for the end of the run by a stopping rule; None: there is none.
+        trace: Records the spans of the run; None: none are.
 
     Attributes:
         env_id: Id of the environment's contract; empty: the tasks have several.
         env_ids: Id for each name of a task.
         journal: The journal; None: there is none.
         settings: Settings of the run.
+        trace: Records the spans of the run; None: none are.
         watches_steps: Whether a receiver wants an event for each step.
         has_begun: Whether the run has begun.
     """
@@ -61,8 +64,10 @@ class RunProgress:
         instruction: str | None,
         report: ProgressReport | None = None,
         watch: StopWatch | None = None,
+        trace: RunTrace | None = None,
     ) -> None:
         self._watch = watch
+        self.trace = trace
         self.env_id = ""
         self.env_ids: dict[str, str] = {}
         self.journal: Journal | None = None
@@ -164,6 +169,8 @@ class RunProgress:
 
     def began(self, attempt: RunningEpisode, state: EndpointState) -> None:
         """Report the start of an episode."""
+        if self.trace is not None:
+            self.trace.began(attempt, state)
         if self._report is not None:
             self._report.began(attempt)
         if not self._audience.episode_start and not self.watches_steps:
@@ -212,6 +219,8 @@ class RunProgress:
         env_id = self.env_ids.get(attempt.planned.task, self.env_id)
         result = attempt.result(state.name, env_id, failure)
         self._episodes[result.index] = result
+        if self.trace is not None:
+            self.trace.ended(attempt, result)
         event = EpisodeEndEvent(result, {})
         if self._audience.episode_end or self._audience.before_journal:
             event = EpisodeEndEvent(result, owned(attempt.info))

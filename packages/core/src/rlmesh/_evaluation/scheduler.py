@@ -26,7 +26,7 @@ from rlmesh._evaluation.suite import PlannedTask
 from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
 from rlmesh._evaluation.value_reports import count_reports
 from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
-from rlmesh._logs import logger
+from rlmesh._logs import facts, logger
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure, WarningKind
 
@@ -166,7 +166,10 @@ class Scheduler:
         for state in self._states:
             state.finish(close_all=close_all)
             if state.outages.has_unlogged:
-                _log.warning("%s: the run has ended%s", state.name, state.outages.summary)
+                known = facts("run_ended", endpoint=state.name, losses=state.outages.count)
+                _log.warning(
+                    "%s: the run has ended%s", state.name, state.outages.summary, extra=known
+                )
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for state in self._states:
             state.worker.join(max(until - time.monotonic(), 0.0))
@@ -266,7 +269,8 @@ class Scheduler:
         if state.lost_at is not None:
             seconds, state.lost_at = time.monotonic() - state.lost_at, None
             level = state.outages.level_of_return(seconds)
-            _log.log(level, "%s: connected again after %.1f s", state.name, seconds)
+            known = facts("endpoint_joined", endpoint=state.name, seconds=round(seconds, 3))
+            _log.log(level, "%s: connected again after %.1f s", state.name, seconds, extra=known)
         self._changed(state, "joined")
         if not self._has_started:
             return
@@ -298,6 +302,8 @@ class Scheduler:
     def _stepped(self, state: EndpointState, done: Done) -> None:
         progress, group = self._progress, self._group_of[state.number]
         queue = group.queue
+        if progress.trace is not None:
+            progress.trace.stepped(state, done)
         for lane, results in done.result.items():
             attempt = state.playing[lane]
             attempt.called(done.begun, done.ended)
@@ -405,6 +411,8 @@ class Scheduler:
             group.queue.policy.end(attempt.context)
             if group.preflight is not None:
                 group.preflight.abandoned(attempt)
+            if self._progress.trace is not None:
+                self._progress.trace.abandoned(attempt, error)
         if verdict is ErrorScope.EPISODE:
             self._environment_failed(state, abandoned, error)
         else:
@@ -451,7 +459,8 @@ class Scheduler:
         if state.lost_at is None:
             state.lost_at = time.monotonic()
             level, again = state.outages.level_of_loss(), state.outages.since_logged
-            _log.log(level, "%s%s; connecting again", _named(state, error), again)
+            known = facts("endpoint_lost", endpoint=state.name, reason=str(error))
+            _log.log(level, "%s%s; connecting again", _named(state, error), again, extra=known)
         else:
             _log.debug("%s; connecting again in %g s", _named(state, error), pause)
         state.open(pause, self._stopped)
@@ -475,7 +484,8 @@ class Scheduler:
 
     def _leave(self, state: EndpointState) -> None:
         """Play no more on an endpoint that has left its pool, which is no fault."""
-        _log.info("%s has left; it plays no more in this run", state.name)
+        known = facts("endpoint_retired", endpoint=state.name)
+        _log.info("%s has left; it plays no more in this run", state.name, extra=known)
         state.is_retired = True
         self._changed(state, "retired")
 
@@ -484,7 +494,8 @@ class Scheduler:
         if state.lost_at is not None:
             seconds = time.monotonic() - state.lost_at
             words += f" (tried {state.losses - 1} times in {seconds:.1f} s)"
-        _log.warning("%s; it plays no more in this run", words)
+        known = facts("endpoint_retired", endpoint=state.name, reason=str(error))
+        _log.warning("%s; it plays no more in this run", words, extra=known)
         state.is_retired = True
         self._changed(state, "retired")
         self._progress.warned({WarningKind.ENDPOINT_LEFT_OUT: 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -109,8 +110,9 @@ class ThreadWorker:
         self._results = results
         self._calls: SimpleQueue[tuple[str, Callable[[], Any]] | None] = SimpleQueue()
         # A daemon thread, because a call that hangs must not keep the process from ending.
-        name = f"rlmesh-endpoint-{endpoint}"
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        # It has the caller's context, such as the current span of OpenTelemetry.
+        name, run = f"rlmesh-endpoint-{endpoint}", contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
         self._thread.start()
 
     def submit(self, kind: str, call: Callable[[], Any]) -> None:

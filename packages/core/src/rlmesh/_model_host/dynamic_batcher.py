@@ -160,6 +160,10 @@ class DynamicBatcher:
         max_batch_size: Most observations of one call.
         max_delay: Seconds that the first of them waits for others at most.
         askers: How many sessions there are, each of which asks for one thing at a time.
+
+    Attributes:
+        on_batch: Called with the number of observations of each call of the model; None: nothing
+            is.
     """
 
     waits_for_calls = True
@@ -173,6 +177,12 @@ class DynamicBatcher:
         self._changed = threading.Condition()
         self._stopping = False
         self._owner = 0
+        self.on_batch: Callable[[int], object] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Number of requests that wait for the model."""
+        return len(self._asked)
 
     @property
     def is_current(self) -> bool:
@@ -269,12 +279,19 @@ class DynamicBatcher:
             if len(group) == 1 or not _answer_together(group):
                 for request in group:
                     _try(request, request.answer_alone, request.respond)
+                    self._report_batch(request.count)
+            else:
+                self._report_batch(sum(request.count for request in group))
             for request in group:
                 request.finish()
         except BaseException as error:
             for request in group:
                 request.finish(ClosedError(f"the server was stopped: {error!r}"))
             raise
+
+    def _report_batch(self, count: int) -> None:
+        if self.on_batch is not None:
+            self.on_batch(count)
 
     def _refuse_rest(self) -> None:
         with self._changed:

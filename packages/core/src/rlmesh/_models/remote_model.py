@@ -61,7 +61,8 @@ class RemoteModel(PlaysEpisodes):
             same host or, if the server offers that, over TCP; or "auto", which uses frames on the
             same host if possible, else gRPC.
         traceparent: Trace context of the caller (W3C `traceparent`), which the server logs; empty:
-            that of the process's variable TRACEPARENT, if it has one.
+            the current span of OpenTelemetry if there is one, else the process's variable
+            TRACEPARENT.
 
     Raises:
         AddressError: If the text is not an address.
@@ -99,7 +100,8 @@ class RemoteModel(PlaysEpisodes):
             "traceparent": traceparent,
         }
         where = destination(address, token, tls, stacklevel=3)
-        terms = ConnectOptions(connect_timeout, wait, on_reconnect, trace_context(traceparent))
+        trace_context(traceparent)  # Raises for a wrong one; each session has that of its time.
+        terms = ConnectOptions(connect_timeout, wait, on_reconnect, traceparent)
         target = Target(where, MODEL_SERVICE, token, tls, connect_timeout)
         self._dialled = Dial(TransportChoice(transport, target), terms)
         self._backend: ArrayBackend = (

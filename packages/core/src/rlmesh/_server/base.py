@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from rlmesh._announcements import announce, withdraw
 from rlmesh._logs import facts, logger, warn
 from rlmesh._server.listeners import listen_beside
+from rlmesh._server.recording import Telemetry
 from rlmesh._server.signals import stop_on_signals
 from rlmesh._session.server_connection import ServerConnection
 from rlmesh._session.session_manager import SessionManager
@@ -83,15 +84,22 @@ class BaseServer:
         manager: Manager of the sessions.
         options: Options of the server.
         title: Name of what is served.
+        telemetry: What is recorded; None: nothing is.
     """
 
     def __init__(
-        self, host: ServingLoop, manager: SessionManager, options: ServeOptions, title: str
+        self,
+        host: ServingLoop,
+        manager: SessionManager,
+        options: ServeOptions,
+        title: str,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._host = host
         self._manager = manager
         self._options = options
         self._title = title
+        self._telemetry = telemetry
         self._frames: Sequence[FramesServer] = ()
         self._websocket_address: str | None = None
         self._lock = threading.Lock()
@@ -136,7 +144,7 @@ class BaseServer:
         if where.is_frames:
             self._transport = FramesAloneServer(
                 where,
-                Doorkeeper(service, token),
+                Doorkeeper(service, token, refused=self._manager.report_wrong_token),
                 tls,
                 partial(connect, describes=True),
                 self._manager.farewell,
@@ -150,6 +158,7 @@ class BaseServer:
                 describe=lambda: self._manager.description,
                 connect=connect,
                 shutdown=self._stop_on_request if self._options.remote_shutdown else None,
+                refused=self._manager.report_wrong_token,
             )
             self._transport = GrpcServer(served, where, token, host=lender, tls=tls)
         self._service = service
@@ -171,6 +180,8 @@ class BaseServer:
             self._transport.stop(0)
             raise
         self._frames, manager.offers, self._websocket_address = beside
+        if self._telemetry is not None:
+            self._telemetry.begin(self._address, manager, self._host)
 
     @property
     def websocket_address(self) -> str | None:

@@ -13,6 +13,7 @@ from rlmesh._env_host.servicer_provider import EnvServicerProvider
 from rlmesh._server.arguments import resolve_server_arguments
 from rlmesh._server.base import BaseServer
 from rlmesh._server.listeners import transport_capabilities
+from rlmesh._server.recording import new_telemetry
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
@@ -125,7 +126,9 @@ class EnvServer(BaseServer):
         try:
             manager = self._new_manager(options, expose_tracebacks)
             manager.check_description()
-            super().__init__(self._env_host, manager, options, self._contract.id)
+            backend = self._env_host.backend
+            telemetry = new_telemetry(self._contract.id, lambda: EnvWireCodec(backend).read_reply)
+            super().__init__(self._env_host, manager, options, self._contract.id, telemetry)
             self._announced_in = announce
             self._bind(ENV_SERVICE, where, token, tls, manager)
             self._listen_beside(token, tls)

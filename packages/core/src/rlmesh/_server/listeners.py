@@ -73,7 +73,8 @@ def listen_beside(
     beside = Beside([], [], None)
 
     def listen(row: Entrance, *, resumes: bool) -> str:
-        doorkeeper = Doorkeeper(service, token, resumes=resumes)
+        refused = manager.report_wrong_token
+        doorkeeper = Doorkeeper(service, token, resumes=resumes, refused=refused)
         listener, admit, address = row.listen(options, where, doorkeeper, tls)
         connect = partial(ServerConnection, manager, resumes=resumes, describes=not resumes)
         beside.servers.append(FramesServer(listener, admit, connect, manager.farewell))

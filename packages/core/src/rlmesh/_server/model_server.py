@@ -12,6 +12,7 @@ from rlmesh._policy.offered import OFFERED_KEY
 from rlmesh._server.arguments import resolve_server_arguments
 from rlmesh._server.base import BaseServer
 from rlmesh._server.listeners import transport_capabilities
+from rlmesh._server.recording import new_telemetry
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._session.versions import this_server
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES
@@ -112,7 +113,10 @@ class ModelServer(BaseServer):
         servicers = _new_servicers(model, options, max_sessions, expose_tracebacks)
         manager = _new_manager(model, self._spec, servicers, options, expose_tracebacks)
         manager.check_description()
-        super().__init__(servicers.thread, manager, options, self._spec.id)
+        telemetry = new_telemetry(
+            self._spec.id, lambda: ModelWireCodec(contract_backend()).read_reply
+        )
+        super().__init__(servicers.thread, manager, options, self._spec.id, telemetry)
         model.forms.load()
         self._bind(MODEL_SERVICE, where, token, tls)
         self._listen_beside(token, tls)

@@ -17,6 +17,7 @@ from rlmesh._logs import logger, warn
 from rlmesh._messages import env as m
 from rlmesh._messages.kinds import kind_of
 from rlmesh._session.client_connection import ClientConnection, drop
+from rlmesh._session.client_log import ClientLog
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
 from rlmesh._session.close_request import CLOSE_TIMEOUT, end_after, end_deleted, send_close
 from rlmesh._session.connect_options import ConnectOptions
@@ -106,7 +107,7 @@ class ClientSession:
         self._open_terms = terms
         self._raise = raise_failure
         self._sequence = 0
-        self._losses = Losses(clock, logging.WARNING)
+        self._events = ClientLog(Losses(clock, logging.WARNING))
         # The number and frame of a request, if the caller was interrupted before it read the
         # answer. They are one tuple, so that no interrupt can separate them.
         self._unanswered: tuple[int, Frame] | None = None
@@ -121,7 +122,7 @@ class ClientSession:
         # Set when the session is closed while a call is running.
         self._closed_elsewhere = False
         opened = self._open(contract)
-        self.id = opened.session_id
+        self.id = self._events.session = opened.session_id
         self.server = opened.server
         self.terms = opened.terms
         self.served: Any = opened.served
@@ -398,8 +399,7 @@ class ClientSession:
             grace = min(grace, _CLOSE_PATIENCE, deadline - begun)
         pause, attempts, cause = 0.0, 0, lost
         if self._link.key:
-            level, words = self._losses.level_of_loss(), "%s%s; resuming, for %g s at most"
-            _log.log(level, words, lost.message, self._losses.since_logged, grace)
+            self._events.lost(self.address, lost.message, grace)
         while self._link.key and self._clock.monotonic() - begun + pause <= grace:
             self._check_usable()
             self._clock.sleep(pause)
@@ -424,8 +424,7 @@ class ClientSession:
         opened = self._link.resume(self._sequence, self._time_left(deadline))
         self._check_usable()  # Another thread may have cut the former connection meanwhile.
         seconds = self._clock.monotonic() - begun
-        level, words = self._losses.level_of_return(seconds), "%s: resumed after %.2f s, attempt %d"
-        _log.log(level, words, self.address, seconds, attempts)
+        self._events.resumed(self.address, seconds, attempts)
         event = Reconnect(self.address, self.id, attempts, seconds)
         has_come = opened.received == self._sequence
         finish = partial(
@@ -487,9 +486,7 @@ class ClientSession:
     def _end(self, reason: str) -> None:
         if not self._closed:
             self._closed = reason
-            if self._losses.has_unlogged:
-                summary = self._losses.summary
-                _log.warning("%s: session %s has ended%s", self.address, self.id, summary)
+            self._events.ended(self.address)
             connection = self._link.release()
             if self._unanswered is None:
                 connection.close()

@@ -10,7 +10,6 @@ from rlmesh._buffers import Frame, FrameAllocator, join_parts
 from rlmesh._messages import env as m
 from rlmesh._messages.kinds import kind_of
 from rlmesh._session.server_session import ServerSession
-from rlmesh._session.session_log import log_refusal
 from rlmesh._session.session_manager import SessionManager
 from rlmesh._wire.field_writer import aligned_from
 from rlmesh._wire.frames_alone import describe_frame
@@ -121,6 +120,7 @@ class ServerConnection:
         except CodecError as error:
             # The error concerns only the connection; the session may be resumed.
             failure = m.Failure(m.ErrorCode.MALFORMED, str(error), session_closed=True)
+            self._manager.report(failure)
             return Answer(self._manager.write(0, failure), last=True)
         session = self._session
         if session is None:
@@ -167,7 +167,7 @@ class ServerConnection:
             return Answer(describe_frame(self._manager.description), last=True)
         if not isinstance(body, m.Open) or request.sequence != 0:
             failure = _first_refusal(request).ended()
-            log_refusal("", self.peer, failure)
+            self._manager.refuse_client("", self.peer, failure)
             return Answer(self._manager.write(request.sequence, failure), last=True)
         self._session, reply = self._manager.open(body, self)
         self._has_resumed = body.resume is not None
@@ -185,6 +185,7 @@ class ServerConnection:
                 f"Q-5: expected sequence {session.received + 1}, or {session.received} again, got "
                 f"{sequence}",
             )
+            self._manager.report(failure)
             return Answer(self._manager.write(sequence, failure))
         session.received = sequence
         session.kept = b""
@@ -192,6 +193,7 @@ class ServerConnection:
         if type(body) is not m.Step:
             refusal = _refusal(body)
             if refusal is not None:
+                self._manager.report(refusal)
                 session.kept = self._manager.write(sequence, refusal)
                 return Answer(session.kept)
             if self._send is not None and session.wants_progress:

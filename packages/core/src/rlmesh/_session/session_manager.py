@@ -30,6 +30,7 @@ from rlmesh._session.server_session import (
     proves,
 )
 from rlmesh._session.session_log import SessionLog, log_refusal
+from rlmesh._session.session_observer import SessionObserver
 from rlmesh._session.wire_codec import ServerWireCodec
 from rlmesh._wire.failures import failure_of_exception, text_of
 from rlmesh._wire.spec import SPEC_VERSION
@@ -70,6 +71,7 @@ class SessionManager:
         offers: Transports that sessions may move to, each with the capability that a client must
             list to be offered it.
         farewell: Frame that ends a stream when the server is stopped.
+        observer: Receives what happens in the sessions; None: nothing does.
         unasked_seconds: Maximum grace period of a session that has received no request. Its first
             request may have been lost with the connection, and comes again at once if it was. A
             client that never learnt of its session does not come back, and must not hold an
@@ -106,6 +108,7 @@ class SessionManager:
         # Keys of sessions that their clients may still try to resume, and why they ended. Not the
         # sessions, which have the last answer and the environment.
         self._end_reasons: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+        self.observer: SessionObserver | None = None
         self.unasked_seconds = 2.0
         self._draining = False
         self._stopping = False
@@ -121,6 +124,17 @@ class SessionManager:
     def count(self) -> int:
         """Number of open sessions."""
         return len(self._sessions)
+
+    @property
+    def sessions(self) -> list[ServerSession]:
+        """The open sessions, the oldest first."""
+        with self._lock:
+            return list(self._sessions.values())
+
+    @property
+    def waiting(self) -> int:
+        """Number of clients that wait for a session."""
+        return self._admission.waiting
 
     @property
     def description(self) -> bytes:
@@ -163,9 +177,7 @@ class SessionManager:
     def end(self) -> None:
         """Stop all threads and timers; call it after every transport has stopped."""
         self._idle.stop()
-        with self._lock:
-            sessions = list(self._sessions.values())
-        for session in sessions:
+        for session in self.sessions:
             session.wait_no_longer()
 
     def open(self, request: m.Open, connection: ClientLink) -> tuple[ServerSession | None, m.Reply]:
@@ -175,8 +187,28 @@ class SessionManager:
         """
         session, reply = self._open(request, connection)
         if isinstance(reply, m.Failure):
-            log_refusal(request.client.name, connection.peer, reply)
+            self.refuse_client(request.client.name, connection.peer, reply)
         return session, reply
+
+    def refuse_client(self, client: str, peer: str, failure: m.Failure) -> None:
+        """Log and report that a client gets no session.
+
+        Args:
+            client: Name of the client; empty: unknown.
+            peer: Its network peer.
+            failure: The reason.
+        """
+        log_refusal(client, peer, failure)
+        self.report(failure)
+
+    def report_wrong_token(self) -> None:
+        """Report that a client was refused because of its token."""
+        self.report(m.Failure(m.ErrorCode.UNAUTHENTICATED, "no token, or a wrong one"))
+
+    def report(self, failure: m.Failure) -> None:
+        """Report a failure that answers a request which is not applied."""
+        if self.observer is not None:
+            self.observer.refused(failure)
 
     def _open(
         self, request: m.Open, connection: ClientLink
@@ -232,6 +264,8 @@ class SessionManager:
             self.close(session, f"it cannot be watched: {error}")
             return None, self._cannot_open(error).ended()
         self._log.opened(session)
+        if self.observer is not None:
+            self.observer.opened(session)
         return session, m.Opened(
             self._server,
             session.id,
@@ -299,9 +333,7 @@ class SessionManager:
         return m.Failure(m.ErrorCode.SHUTTING_DOWN, "the server is shutting down").ended()
 
     def _busy(self) -> m.Failure:
-        with self._lock:
-            sessions = list(self._sessions.values())
-        return self._servicers.busy(sessions)
+        return self._servicers.busy(self.sessions)
 
     def play(
         self,
@@ -325,9 +357,15 @@ class SessionManager:
         if session.fault or isinstance(reply, m.Failure):
             self._log.crashed(session, reply)
         if isinstance(reply, bytes):
+            if self.observer is not None:
+                seconds = (time.perf_counter_ns() - start) / 1e9
+                self.observer.answered(session, request.body, reply, seconds)
             return self._checked(request.sequence, reply), None
         called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
         call_us = (time.perf_counter_ns() - start) // 1000 if called else 0  # Q-11
+        if self.observer is not None:
+            seconds = (time.perf_counter_ns() - start) / 1e9
+            self.observer.answered(session, request.body, reply, seconds)
         answer = write_answer(
             self._codec, request.sequence, reply, call_us, allocate, aligned=aligned
         )
@@ -395,17 +433,23 @@ class SessionManager:
 
     def _expire(self, session: ServerSession, why: str) -> None:
         if session.end(unless_attached=True):
-            self._log.ended(session, why)
+            self._ended(session, why)
             self._remember(session, why)
             self._forget(session)
 
     def _expire_idle(self, session: ServerSession, limit: float) -> None:
         if session.end(unless_answered_after=limit):
             why = f"it got no request for {self._terms.idle_timeout:g} s (idle_timeout)"
-            self._log.ended(session, why)
+            self._ended(session, why)
             self._remember(session, why)
             session.cut()
             self._forget(session)
+
+    def _ended(self, session: ServerSession, why: str) -> None:
+        """Log and report the end of a session."""
+        self._log.ended(session, why)
+        if self.observer is not None:
+            self.observer.ended(session, why)
 
     def _remember(self, session: ServerSession, why: str) -> None:
         """Keep the reason for the end of a session for its client, which may try to resume it."""
@@ -422,7 +466,7 @@ class SessionManager:
             why: The reason, for the log.
         """
         if session.end():
-            self._log.ended(session, why)
+            self._ended(session, why)
             self._forget(session)
 
     def _forget(self, session: ServerSession) -> None:

@@ -32,7 +32,7 @@ from rlmesh._wire.field_tags import (
 )
 from rlmesh.backends import Buffer
 
-__all__ = ["StepReader", "read_reset_done", "read_step"]
+__all__ = ["StepReader", "read_call_seconds", "read_reset_done", "read_step"]
 
 _unpack_double = struct.Struct("<d").unpack_from
 
@@ -45,6 +45,15 @@ def read_step(data: Buffer) -> m.Request | None:
         at = enter(STEP_REQUEST, data, at, end)
         at = enter(FIRST, data, at, end)
         return m.Request(sequence, m.Step(value(data, at, end)))
+    except (NotCanonical, IndexError):
+        return None
+
+
+def read_call_seconds(data: Buffer) -> float | None:
+    """Return the seconds in the environment or model (Q-11); None if an answer has none."""
+    try:
+        _, at = sequence_of(data)
+        return number(data, at + 1)[0] / 1e6 if data[at] == CALL_US else None
     except (NotCanonical, IndexError):
         return None
 

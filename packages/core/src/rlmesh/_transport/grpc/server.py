@@ -34,6 +34,12 @@ _LAST_SECONDS = 0.1
 MAX_UNOPENED = 256
 """How many streams at once may have sent nothing yet."""
 
+_CUT_SECONDS = 0.1
+"""Seconds in which gRPC reports that the connection of a call without a token has broken."""
+
+_LOOKS = threading.BoundedSemaphore(16)
+"""Limits how many calls without a token wait for that; each of them holds a thread."""
+
 
 class FrameAnswer(Protocol):
     """What to send, and whether the stream ends after it."""
@@ -79,12 +85,14 @@ class FrameService:
             frame before the answer of a request.
         shutdown: Called for `Shutdown` with its request; None: clients must not shut the server
             down.
+        refused: Called after a client was refused for its token; None: nothing is.
     """
 
     name: str
     describe: Callable[[], bytes]
     connect: Callable[..., FrameConnection]
     shutdown: Callable[[bytes], None] | None = None
+    refused: Callable[[], object] | None = None
 
 
 class GrpcServer:
@@ -224,6 +232,7 @@ class _Handler(grpc.GenericRpcHandler):
             f"/{service.name}/Shutdown": grpc.stream_unary_rpc_method_handler(self._shutdown),
         }
         self._unopened = CallLimit(MAX_UNOPENED)
+        self._refuse: Any = partial(_refuse, refused=service.refused)
 
     def end_unopened(self) -> None:
         """End the streams that have sent nothing yet; a stop need not wait for them."""
@@ -247,11 +256,11 @@ class _Handler(grpc.GenericRpcHandler):
             return self._stream_handler()
         self._threads.announce_open()
         if path == self._session_path:
-            return grpc.stream_stream_rpc_method_handler(_refuse)
+            return grpc.stream_stream_rpc_method_handler(self._refuse)
         method = self._unary.get(path)
         if method is None or admitted:
             return method
-        return grpc.stream_unary_rpc_method_handler(_refuse)
+        return grpc.stream_unary_rpc_method_handler(self._refuse)
 
     def _stream_handler(self) -> Any:
         stream = HostedStream()
@@ -353,9 +362,30 @@ class _Outgoing:
                 self._send(None)
 
 
-def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-    # A call whose connection broke before it could begin has no metadata, whatever its client sent;
-    # gRPC itself sends at least "user-agent".
-    if context.invocation_metadata():
+def _refuse(
+    requests: Iterator[bytes],
+    context: grpc.ServicerContext,
+    refused: Callable[[], object] | None = None,
+) -> Any:
+    if not _is_cut(context):
         log_wrong_token(context.peer())
+        if refused is not None:
+            refused()
     context.abort(grpc.StatusCode.UNAUTHENTICATED, WRONG_TOKEN)
+
+
+def _is_cut(context: grpc.ServicerContext) -> bool:
+    """Return whether a call without a token has none because its connection broke.
+
+    gRPC passes on a call whose headers have not come whole, with those that have come: none, or
+    its own "user-agent", which clients send before the token.
+    """
+    if not context.invocation_metadata():
+        return True
+    if not _LOOKS.acquire(blocking=False):
+        return False
+    try:
+        ended = threading.Event()
+        return not context.add_callback(ended.set) or ended.wait(_CUT_SECONDS)
+    finally:
+        _LOOKS.release()

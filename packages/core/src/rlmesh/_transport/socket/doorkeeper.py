@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rlmesh._logs import logger
@@ -31,6 +32,7 @@ class Doorkeeper:
         service: Full name of the service.
         token: Bearer token that clients must send; empty: none.
         resumes: Whether connections only accept sessions that are resumed.
+        refused: Called after a client was refused for its token; None: nothing is.
 
     Raises:
         ValueError: If the token cannot travel.
@@ -39,6 +41,7 @@ class Doorkeeper:
     service: str
     token: str
     resumes: bool = False
+    refused: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         check_token(self.token)
@@ -71,6 +74,8 @@ class Doorkeeper:
             return m.Failure(m.ErrorCode.MALFORMED, error.message)
         if self.token and not hmac.compare_digest(token.encode(), self.token.encode()):
             log_wrong_token(peer)
+            if self.refused is not None:
+                self.refused()
             return m.Failure(m.ErrorCode.UNAUTHENTICATED, WRONG_TOKEN)
         if service != self.service:
             return m.Failure(
