@@ -35,10 +35,10 @@ def test_the_code_runs() -> None:
 
 
 def test_the_variables_are_those_of_the_code() -> None:
-    variables = re.findall(r"(RLMESH_\w+)=(\w+)", labelled("observing-variables"))
-    environment = dict(variables)
-    done = finished(["-c", "import rlmesh; rlmesh.RemoteEnv('127.0.0.1:1')"], **environment)
-    assert len(variables) == 2 and "is no variable of RLMesh" not in done.stderr
+    variables = dict(re.findall(r"(RLMESH_\w+)=(\w+)", labelled("observing-variables")))
+    assert len(variables) == 2
+    inspected = finished(["-m", "rlmesh._cli", "inspect", "127.0.0.1:1"], **variables)
+    assert "refused" in inspected.stderr and "has no effect" not in inspected.stderr
 
 
 def test_prometheus_reads_the_port_of_the_command() -> None:
