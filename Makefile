@@ -194,6 +194,7 @@ bench: $(DEV) ## steps beside their floors and peers, the codec beside a memcpy,
 	$(PY) -m benchmarks.codec
 	$(PY) -m benchmarks.workers
 	$(PY) -m benchmarks.evaluate
+	$(PY) -m benchmarks.many
 	$(PY) -m benchmarks.serving
 	$(PY) -m benchmarks.thin
 	$(PY) -m benchmarks.alignment

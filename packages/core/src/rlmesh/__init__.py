@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rlmesh import acting, adapters, endpoints, errors, spaces, specs, stopping, types
     from rlmesh._client.env import RemoteEnv
     from rlmesh._client.vector_env import RemoteVectorEnv
+    from rlmesh._client.wait import wait
     from rlmesh._env_host.progress import report_progress
     from rlmesh._evaluation.endpoint import Endpoint
     from rlmesh._evaluation.suite import Episode, Task
@@ -83,6 +84,7 @@ __all__ = [
     "specs",
     "stopping",
     "types",
+    "wait",
 ]
 
 check_installation()
@@ -124,6 +126,7 @@ _MODULES = {
     "specs": "specs",
     "stopping": "stopping",
     "types": "types",
+    "wait": "_client.wait",
 }
 """Module of each public name."""
 

@@ -24,6 +24,7 @@ from rlmesh._codec.lanes import FINAL_KEY, FINAL_MASK_KEY, LaneIO, batch_words
 from rlmesh._codec.validate import with_reports
 from rlmesh._codec.viewed import viewed_contract
 from rlmesh._messages import env as m
+from rlmesh._session.begun_request import BegunRequest
 from rlmesh._session.connect_options import ConnectOptions
 from rlmesh._session.observed_session import session_class
 from rlmesh._session.versions import OURS, this_peer
@@ -206,6 +207,11 @@ class EnvStub:
         """Whether the session is over."""
         return self._session.closed
 
+    @property
+    def running(self) -> AsyncCall:
+        """The call that was begun and not waited for, if there is one."""
+        return self._calls
+
     def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
         """Make a request and return its reply, unless a call has not been waited for."""
         if self._calls.pending and not self._session.closed:
@@ -232,7 +238,12 @@ class EnvStub:
     ) -> None:
         """Begin a reset; see `reset_wait`."""
         body = self._reset_body(seed, options)
-        self._calls.begin("reset", lambda: self._session.request(body, m.ResetDone))
+        session = self._session
+        self._calls.begin(
+            "reset",
+            lambda: session.request(body, m.ResetDone),
+            lambda: session.begin(body, m.ResetDone),
+        )
 
     def reset_wait(self, timeout: float | None) -> tuple[Any, dict[Any, Any]]:
         """Return the results of the running reset."""
@@ -307,13 +318,30 @@ class EnvStub:
                     break
         return results
 
+    def _step_body(self, action: Any) -> m.Step:
+        if self._num_envs is None:
+            return m.Step(m.Encoded(self._action.encode(action)))
+        return self._lanes_body(action)
+
+    def begin_step(self, action: Any) -> BegunRequest[Any] | None:
+        """Send a step, of every lane if the environment is a vector; see `ClientSession.begin`.
+
+        Returns:
+            The request, which finishes with the results; None: only `step` can make it.
+        """
+        self._calls.check_idle()
+        begun = self._session.begin(self._step_body(action), m.StepDone)
+        result = self._step_result if self._num_envs is None else self._lanes_result
+        return None if begun is None else begun.then(result)
+
     def step_async(self, action: Any) -> None:
         """Begin a step, of every lane if the environment is a vector; see `step_wait`."""
-        if self._num_envs is None:
-            body = m.Step(m.Encoded(self._action.encode(action)))
-        else:
-            body = self._lanes_body(action)
-        self._calls.begin("step", lambda: self._session.request(body, m.StepDone))
+        body, session = self._step_body(action), self._session
+        self._calls.begin(
+            "step",
+            lambda: session.request(body, m.StepDone),
+            lambda: session.begin(body, m.StepDone),
+        )
 
     def step_wait(self, timeout: float | None) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         """Return the results of the running step."""
@@ -364,9 +392,9 @@ class EnvStub:
 
     def close(self) -> None:
         """End the session; may be called again."""
-        pending = self._calls.pending
         try:
-            self._session.close(None if pending is None else pending[1])
+            self._calls.take_long()
+            self._session.close(self._calls.future)
         finally:
             self._calls.close()
 

@@ -12,6 +12,9 @@ __all__ = ["BatchWindow"]
 _CHEAP = 2e-4
 """Duration of a forward pass in seconds below which waiting does not pay."""
 
+_QUICK = 1e-3
+"""Duration of a forward pass in seconds below which one thread serves model and endpoints."""
+
 _SMOOTHING = 0.2
 """Weight of the latest pass in the running average of the duration of a pass."""
 
@@ -31,13 +34,20 @@ class BatchWindow:
         self._is_batched = is_batched
         self.max_size = (max_size or 2**31) if is_batched else 1
         self._usual = 0.0
+        self.gathers = False
         self._free = 0.0
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a pass is so short that no thread needs to read observations meanwhile."""
+        return self._usual < _QUICK
 
     def passed(self, seconds: float) -> None:
         """Record the end of a forward pass."""
         self._free = time.perf_counter()
         usual = self._usual or seconds
         self._usual = usual + _SMOOTHING * (seconds - usual)
+        self.gathers = self.max_size > 1 and self._usual >= _CHEAP
 
     def patience(self, count: int, since: float, states: Iterable[EndpointState]) -> float:
         """Return the seconds to wait for more observations; 0: none.
@@ -47,7 +57,7 @@ class BatchWindow:
             since: Time at which the first one became ready, by `time.perf_counter`.
             states: The endpoints.
         """
-        if self._usual < _CHEAP or count >= self.max_size:
+        if not self.gathers or count >= self.max_size:
             return 0.0
         last = max(since, self._free) + self._usual
         if not any(state.expected <= last for state in states):

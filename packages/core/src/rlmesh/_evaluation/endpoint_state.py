@@ -14,6 +14,7 @@ from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
 from rlmesh._evaluation.workers import Worker
 from rlmesh._policy.owned import owned
+from rlmesh._session.begun_request import BegunRequest
 from rlmesh._session.clock import SYSTEM_CLOCK
 from rlmesh._session.losses import Losses
 from rlmesh.adapters._view import ObservationView
@@ -116,22 +117,32 @@ class EndpointState:
 
         self._submit("reset", resetting)
 
-    def step(self, *, many: bool) -> None:
-        """Take the next action in every playing lane, or several if the environment takes them."""
+    def step(self, *, many: bool, polls: bool) -> None:
+        """Take the next action in every playing lane.
+
+        Args:
+            many: Whether to take several actions if the environment takes them in one call.
+            polls: Whether the run's own thread may look for the answer.
+        """
         lanes = self._open_lanes
         self.sent = sent = {}
         for lane, attempt in self.playing.items():
             count = attempt.allowed if many and lanes.steps_many else 1
             take = attempt.actions.popleft
             sent[lane] = [take() for _ in range(count)]
-        step = lanes.step
-        self._submit("step", lambda: step(sent))
+        step, begin = lanes.step, lanes.begin
+        self._submit("step", lambda: step(sent), (lambda: begin(sent)) if polls else None)
 
-    def _submit(self, kind: str, call: Callable[[], Any]) -> None:
+    def _submit(
+        self,
+        kind: str,
+        call: Callable[[], Any],
+        begin: Callable[[], BegunRequest[Any] | None] | None = None,
+    ) -> None:
         self.is_busy = True
         self._kind = kind
         self._since = time.perf_counter()
-        self.worker.submit(kind, call)
+        self.worker.submit(kind, call, begin)
 
     def answered(self, ended: float) -> None:
         """Record the time at which the call in progress ended."""

@@ -209,11 +209,15 @@ def _client(client: Any, dialer: Dialer, *, is_ours: bool) -> Opened:
 
     facts = EndpointFacts(client._stub.validation, str(server), server.name)
     lanes: Lanes
+    # A client of the caller's may have a `step` of its own.
+    begin_step = client._stub.begin_step if is_ours else None
     if contract.vector:
         arrays = LaneIO(getattr(client, "_lane_backend", None) or backend, contract.num_envs)
-        lanes = VectorLanes(client, contract, convert, arrays, is_local=False)
+        lanes = VectorLanes(
+            client, contract, convert, arrays, is_local=False, begin_step=begin_step
+        )
     else:
-        lanes = SingleLanes(client, convert, steps_many=True)
+        lanes = SingleLanes(client, convert, steps_many=True, begin_step=begin_step)
     return Opened(lanes, contract, is_ours, facts, sends)
 
 

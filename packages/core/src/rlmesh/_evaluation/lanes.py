@@ -11,11 +11,12 @@ from rlmesh._env_host.describe_env import RESET_NAMES, reset_arguments
 from rlmesh._env_host.outcomes import check_reset, check_step, flag_of, reward_of
 from rlmesh._evaluation.backend_converter import BackendConverter
 from rlmesh._evaluation.value_reports import reports_of
+from rlmesh._session.begun_request import BegunRequest
 from rlmesh.adapters._view import ObservationView
 from rlmesh.results._frozen_mapping import EMPTY
 from rlmesh.specs import AutoresetMode, EnvContract
 
-__all__ = ["Convert", "Lanes", "SingleLanes", "StepResult", "VectorLanes"]
+__all__ = ["BegunSteps", "Convert", "Lanes", "SingleLanes", "StepResult", "VectorLanes"]
 
 Convert = Callable[[Union[ObservationView, None]], BackendConverter]
 """The type of the function that returns the conversion between an environment and a model.
@@ -23,8 +24,15 @@ Convert = Callable[[Union[ObservationView, None]], BackendConverter]
 Its argument is the view of the observations that the model gets; None: whole observations.
 """
 
+BeginStep = Callable[[Any], Union["BegunRequest[Any]", None]]
+"""The type of the function that begins a step of a client; see `EnvStub.begin_step`."""
+
 StepResult = tuple[Any, float, bool, bool, Mapping[Any, Any]]
 """The type of a step's result: observation, reward, terminated, truncated and info."""
+
+
+BegunSteps = BegunRequest[dict[int, list[StepResult]]]
+"""The type of a step that was begun, which finishes with the results of `Lanes.step`."""
 
 
 class Lanes(Protocol):
@@ -68,6 +76,10 @@ class Lanes(Protocol):
         """Take actions in each of these lanes until an episode ends."""
         ...
 
+    def begin(self, actions: Mapping[int, Sequence[Any]]) -> BegunSteps | None:
+        """Begin what `step` does, without waiting; None, with nothing done: only `step` can."""
+        ...
+
     def close(self) -> None:
         """Close the environment."""
         ...
@@ -82,6 +94,7 @@ class SingleLanes:
             converted.
         steps_many: Whether the environment has `step_many`.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
+        begin_step: Begins a step of a client; None: each step is waited for.
     """
 
     count = 1
@@ -96,8 +109,10 @@ class SingleLanes:
         *,
         steps_many: bool,
         reset_names: frozenset[str] = RESET_NAMES,
+        begin_step: BeginStep | None = None,
     ) -> None:
         self.env = env
+        self._begin_step = begin_step
         self.steps_many = steps_many
         self._reset_names = reset_names
         self._convert = convert
@@ -132,6 +147,16 @@ class SingleLanes:
             chunk = [self._translation.action(action) for action in chunk]
         results = [self.env.step(chunk[0])] if len(chunk) == 1 else self.env.step_many(chunk)
         return {0: [self._checked(result) for result in results]}
+
+    def begin(self, actions: Mapping[int, Sequence[Any]]) -> BegunSteps | None:
+        """Begin a step; see `Lanes.begin`."""
+        if self._begin_step is None or len(actions[0]) > 1:
+            return None
+        action = actions[0][0]
+        if self._translation is not None:
+            action = self._translation.action(action)
+        begun = self._begin_step(action)
+        return None if begun is None else begun.then(lambda result: {0: [self._checked(result)]})
 
     def _checked(self, result: Any) -> StepResult:
         observation, reward, terminated, truncated, info = check_step(result)
@@ -171,6 +196,7 @@ class VectorLanes:
         arrays: Arrays of rewards, flags and masks.
         is_local: Whether the vector belongs to this process; a client has checked its results.
         reset_names: Keyword arguments that its `reset` takes, of "seed" and "options".
+        begin_step: Begins a step of a client; None: each step is waited for.
     """
 
     is_vector = True
@@ -185,8 +211,10 @@ class VectorLanes:
         *,
         is_local: bool,
         reset_names: frozenset[str] = RESET_NAMES,
+        begin_step: BeginStep | None = None,
     ) -> None:
         self.env = env
+        self._begin_step = begin_step
         self.count = contract.num_envs
         self.resets_each = contract.autoreset_mode is AutoresetMode.DISABLED
         self._convert = convert
@@ -248,13 +276,32 @@ class VectorLanes:
         idle = {lane: None for lane, ended in enumerate(self._ended) if ended}
         if idle and self.resets_each:
             self._reset(idle, every=False)
+        batch = self._batch(actions)
+        self._has_begun = False  # If the call fails, every lane has to begin again.
+        return self._stepped(actions, self.env.step(batch))
+
+    def begin(self, actions: Mapping[int, Sequence[Any]]) -> BegunSteps | None:
+        """Begin a step; see `Lanes.begin`."""
+        if self._begin_step is None or (self.resets_each and any(self._ended)):
+            return None
+        begun = self._begin_step(self._batch(actions))
+        if begun is None:
+            return None
+        self._has_begun = False
+        return begun.then(lambda result: self._stepped(actions, result))
+
+    def _batch(self, actions: Mapping[int, Sequence[Any]]) -> Any:
+        """Return the actions of all lanes, in the vector's values."""
         filler = next(iter(actions.values()))[0]
         for lane, chunk in actions.items():
             self._fillers[lane] = chunk[0]
         chosen = [filler if action is None else action for action in self._fillers]
-        batch = self._translation.actions(chosen)
-        self._has_begun = False  # If the call fails, every lane has to begin again.
-        observation, rewards, terminated, truncated, info = check_step(self.env.step(batch))
+        return self._translation.actions(chosen)
+
+    def _stepped(
+        self, actions: Mapping[int, Sequence[Any]], result: Any
+    ) -> dict[int, list[StepResult]]:
+        observation, rewards, terminated, truncated, info = check_step(result)
         if self._is_local:
             rewards, terminated, truncated = self._arrays.checked(rewards, terminated, truncated)
         self._has_begun = True

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import Literal
 
 from rlmesh._evaluation.directory import Pool
@@ -19,13 +17,14 @@ from rlmesh._evaluation.episode import Limits, PlannedEpisode, RunningEpisode
 from rlmesh._evaluation.error_scope import ErrorScope, classify_error
 from rlmesh._evaluation.joining import WATCHER, Joining, PooledKey
 from rlmesh._evaluation.lanes import Lanes
+from rlmesh._evaluation.polling import DoneQueue, PollingWorker
 from rlmesh._evaluation.preflight import Preflight, check_findings
 from rlmesh._evaluation.run_progress import RunProgress
 from rlmesh._evaluation.success import SuccessRule
 from rlmesh._evaluation.suite import PlannedTask
 from rlmesh._evaluation.task_group import PolicyQueue, TaskGroup
 from rlmesh._evaluation.value_reports import count_reports
-from rlmesh._evaluation.workers import Done, InlineWorker, ThreadWorker
+from rlmesh._evaluation.workers import Done, InlineWorker
 from rlmesh._logs import facts, logger
 from rlmesh.errors import EnvCrashedError, EnvError
 from rlmesh.results import EpisodeFailure, WarningKind
@@ -101,7 +100,7 @@ class Scheduler:
         progress: RunProgress,
         terms: RunOptions,
     ) -> None:
-        self._results: SimpleQueue[Done] = SimpleQueue()
+        self._results = DoneQueue()
         self._tasks = tasks
         self._prepare = prepare
         self._progress = progress
@@ -121,7 +120,7 @@ class Scheduler:
         """Return new states of some endpoints, numbered on."""
         made: list[EndpointState] = []
         for number, source in enumerate(sources, len(self._states)):
-            worker = (ThreadWorker if source.is_remote else InlineWorker)(number, self._results)
+            worker = (PollingWorker if source.is_remote else InlineWorker)(number, self._results)
             made.append(EndpointState(number, source, worker))
         self._states += made
         return made
@@ -137,7 +136,8 @@ class Scheduler:
             state.open(0.0, self._stopped)
         while self._is_going():
             waiting = self._waiting()
-            done = self._next(self._joining.interval if waiting is None else waiting.patience())
+            patience = self._joining.interval if waiting is None else waiting.patience()
+            done = self._results.get(patience)
             if done is not None:
                 self._handle(done)
             elif waiting is not None:
@@ -173,9 +173,10 @@ class Scheduler:
         until = time.monotonic() + (_PATIENCE if waits else _INTERRUPTED)
         for state in self._states:
             state.worker.join(max(until - time.monotonic(), 0.0))
-        while (done := self._next(0.0)) is not None:
+        while (done := self._results.get(0.0)) is not None:
             if done.endpoint != WATCHER and done.kind == "close" and done.error is not None:
                 _log.warning("%s: %s", self._states[done.endpoint].name, done.error)
+        self._results.close()
 
     def _in_order(self, states: Sequence[EndpointState]) -> list[EndpointState]:
         """Return remote endpoints first, because their calls run concurrently."""
@@ -204,17 +205,10 @@ class Scheduler:
 
     def _waiting(self) -> PolicyQueue | None:
         """Return the policy that waits the shortest for more observations; None: none has any."""
+        if len(self._queues) == 1:  # The usual case, at every step.
+            return self._queues[0] if self._queues[0].is_waited_for else None
         waiting = [queue for queue in self._queues if queue.is_waited_for]
         return min(waiting, key=PolicyQueue.patience, default=None)
-
-    def _next(self, patience: float | None) -> Done | None:
-        """Return the next call that has ended; None after that many seconds (None: for ever)."""
-        try:
-            if patience is None:
-                return self._results.get()
-            return self._results.get(timeout=patience) if patience else self._results.get_nowait()
-        except queue.Empty:
-            return None
 
     def _handle(self, done: Done) -> None:
         if done.endpoint == WATCHER:
@@ -355,9 +349,11 @@ class Scheduler:
                 state.reset(seeds)
                 return
         if state.playing and not state.unanswered:
-            sees_all = self._group_of[state.number].queue.policy.sees_all
-            whole = not (self._progress.watches_steps or sees_all)
-            state.step(many=whole)
+            waiting = self._group_of[state.number].queue
+            whole = not (self._progress.watches_steps or waiting.policy.sees_all)
+            # A thread waits faster for a single endpoint, and reads while a slow model runs.
+            polls = len(self._states) > 1 and waiting.is_quick
+            state.step(many=whole, polls=polls)
 
     def _begin(self, state: EndpointState, lanes: Lanes) -> dict[int, int | None]:
         """Assign episodes to the free lanes, and return the seeds of their resets."""

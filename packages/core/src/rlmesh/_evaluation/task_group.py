@@ -47,6 +47,11 @@ class PolicyQueue:
         """Whether an episode waits for its next action."""
         return bool(self._ready)
 
+    @property
+    def is_quick(self) -> bool:
+        """See `BatchWindow.is_quick`."""
+        return self._gathering.is_quick
+
     def ask(self, state: EndpointState, attempt: RunningEpisode) -> None:
         """Queue an episode for its next action."""
         state.unanswered += 1
@@ -58,6 +63,8 @@ class PolicyQueue:
 
     def patience(self) -> float:
         """Return the seconds to wait for more observations; 0: none."""
+        if not self._gathering.gathers:
+            return 0.0
         states = (state for group in self.groups for state in group.states)
         return self._gathering.patience(len(self._ready), self._ready[0][1].ready, states)
 

@@ -7,13 +7,31 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from rlmesh._arrival import Arrival
 from rlmesh._buffers import Frame
 from rlmesh.backends import Buffer
 
-__all__ = ["ClientConnection", "drop"]
+__all__ = ["ClientConnection", "PendingAnswer", "drop"]
 
 _DROP_SECONDS = 1.0
 """Seconds to wait for the close of a connection that an interrupt may have broken."""
+
+
+class PendingAnswer(Protocol):
+    """An answer that its reader looks for, among others, instead of waiting for it."""
+
+    @property
+    def descriptor(self) -> int:
+        """File descriptor that can be read from when more of the answer arrives."""
+        ...
+
+    def look(self) -> Arrival:
+        """Read what has arrived, without waiting, and return how much of the answer is here.
+
+        Raises:
+            TransportError: If the connection fails.
+        """
+        ...
 
 
 class ClientConnection(Protocol):
@@ -43,6 +61,17 @@ class ClientConnection(Protocol):
 
     def receive(self, timeout: float | None = None) -> Buffer:
         """Return the next frame of the server, after one that was not the answer; see `exchange`.
+
+        Raises:
+            TransportError: If the connection fails.
+        """
+        ...
+
+    def begin(self, frame: Frame) -> PendingAnswer | None:
+        """Send a frame, and return the answer to come, which `receive` returns once it is here.
+
+        Returns:
+            None, with nothing sent, if the frame has to be exchanged.
 
         Raises:
             TransportError: If the connection fails.

@@ -16,6 +16,7 @@ from rlmesh._buffers import Frame
 from rlmesh._logs import logger, warn
 from rlmesh._messages import env as m
 from rlmesh._messages.kinds import kind_of
+from rlmesh._session.begun_request import BegunRequest
 from rlmesh._session.client_connection import ClientConnection, drop
 from rlmesh._session.client_log import ClientLog
 from rlmesh._session.clock import SYSTEM_CLOCK, Clock
@@ -111,6 +112,8 @@ class ClientSession:
         # The number and frame of a request, if the caller was interrupted before it read the
         # answer. They are one tuple, so that no interrupt can separate them.
         self._unanswered: tuple[int, Frame] | None = None
+        # The request with a reply to come; None: there is none.
+        self._begun: BegunRequest[Any] | None = None
         self._busy = threading.Lock()
         self._process = os.getpid()
         self._closed = ""
@@ -167,23 +170,73 @@ class ClientSession:
             RLMeshError: If the request fails; see `rlmesh.errors` for the classes.
         """
         if self._busy.locked():
-            self._check_usable()
-            raise ConcurrentCallError(
-                f"another call is running on the client of {self.address}; one client takes one "
-                f"caller at a time"
-            )
+            self._refuse_call()
         # `with` instead of acquire() and try, because an interrupt between the two would leave the
         # lock held for ever. Two threads that arrive at the same time run one after the other.
         with self._busy:
-            return self._ask(body, expected)
+            return self._ask(partial(self._exchange, body, expected))
 
-    def _ask(self, body: m.RequestBody, expected: type[R]) -> R:
+    def begin(self, body: m.RequestBody, expected: type[R]) -> BegunRequest[R] | None:
+        """Send a request, and return it with its reply to come.
+
+        The caller makes no other call until it has read the reply; another call would first collect
+        the answer, as after an interrupt, and discard it.
+
+        Args:
+            body: Body of the request.
+            expected: Class of the reply.
+
+        Returns:
+            The request; None, with nothing sent, if only `request` can make it.
+
+        Raises:
+            RLMeshError: If the request cannot be made; see `request`.
+        """
+        if self._busy.locked():
+            self._refuse_call()
+        with self._busy:
+            self._check_usable()
+            # The callback of a report belongs to the thread that waits for the reply.
+            if self._unanswered is not None or self._open_terms.on_progress is not None:
+                return None
+            sequence, frame = self._written(body)
+            receive = partial(self._receive_begun, expected)
+            begun: BegunRequest[R] = BegunRequest(sequence, frame, receive)
+            self._begun = begun
+            # If the connection is lost, the thread that finishes the request resumes the session.
+            with contextlib.suppress(ConnectionLostError):
+                begun.answer = self._transport.begin(frame)
+                begun.is_sent = begun.answer is not None
+            return begun
+
+    def _receive_begun(self, expected: type[R], begun: BegunRequest[R]) -> None:
+        """Wait for the reply to a request that was begun, and set it."""
+        sequence, frame = begun.sequence, begun.frame
+        first: Callable[[], Buffer] | None = self._transport.receive if begun.is_sent else None
+        if begun.is_torn:
+            first = partial(self._resume, frame, self._interrupted(), None)
+        with self._busy:
+            if self._begun is not begun:
+                self._check_usable()
+                raise ConcurrentCallError(f"{self.address}: another call was made meanwhile")
+            begun.is_torn = True
+            reply = self._ask(partial(self._replied, sequence, frame, expected, first=first))
+            begun.reply = (reply,)
+
+    def _refuse_call(self) -> None:
+        """Raise the error of a call that comes during another one."""
+        self._check_usable()
+        raise ConcurrentCallError(
+            f"another call is running on the client of {self.address}; one client takes one "
+            f"caller at a time"
+        )
+
+    def _ask(self, call: Callable[[], R]) -> R:
+        """Make a call; the session may be closed while it runs."""
         self._check_usable()
         self._caller = threading.get_ident()
         try:
-            if self._unanswered is not None:
-                self._collect(*self._unanswered)
-            return self._exchange(body, expected)
+            return call()
         finally:
             self._caller = 0
             if self._closed_elsewhere:
@@ -223,8 +276,6 @@ class ClientSession:
             try:
                 if self._closed:
                     return  # Another thread has closed the client meanwhile.
-                if self._unanswered is not None:
-                    self._collect(*self._unanswered, deadline)
                 self._exchange(m.Close(), m.Closed, deadline)
             finally:
                 self._caller, self._is_closing = 0, False
@@ -296,6 +347,14 @@ class ClientSession:
             expected: Class of the reply.
             deadline: When to give up (seconds of the clock), for Close; None: never.
         """
+        if self._unanswered is not None:
+            self._begun = None
+            self._collect(*self._unanswered, deadline)
+        sequence, frame = self._written(body)
+        return self._replied(sequence, frame, expected, deadline)
+
+    def _written(self, body: m.RequestBody) -> tuple[int, Frame]:
+        """Return the number and frame of the next request, which is unanswered from now on."""
         sequence = self._sequence + 1
         frame = self._codec.write_request(
             m.Request(sequence, body), self._transport.allocate, aligned=self._link.aligned
@@ -305,7 +364,18 @@ class ClientSession:
             raise LimitError(f"a request of {len(frame)} bytes; the server takes {max_bytes}")
         self._unanswered = sequence, frame
         self._sequence = sequence
-        data = self._received(frame, deadline)
+        return sequence, frame
+
+    def _replied(
+        self,
+        sequence: int,
+        frame: Frame,
+        expected: type[R],
+        deadline: float | None = None,
+        first: Callable[[], Buffer] | None = None,
+    ) -> R:
+        """Return the reply to a request; see `_received`."""
+        data = self._received(frame, deadline, first)
         self._unanswered = None
         answered, reply = self._read(data)
         failure = reply.failure if isinstance(reply, m.StepManyDone) else reply
@@ -323,10 +393,19 @@ class ClientSession:
             )
         return reply
 
-    def _received(self, frame: Frame, deadline: float | None) -> Buffer:
-        """Send a request and return its answer, from a new connection if the first one is lost."""
+    def _received(
+        self, frame: Frame, deadline: float | None, first: Callable[[], Buffer] | None
+    ) -> Buffer:
+        """Send a request and return its answer, from a new connection if the first one is lost.
+
+        Args:
+            frame: The request.
+            deadline: See `_exchange`.
+            first: Function that returns the answer to a request that is sent already; None: it is
+                not sent yet.
+        """
         try:
-            return self._answer(frame, deadline)
+            return self._answer(frame, deadline) if first is None else first()
         except SessionLostError as error:
             raise self._ended(error) from error.__cause__
         except ConnectionLostError as error:
@@ -375,10 +454,12 @@ class ClientSession:
     def _collect(self, sequence: int, frame: Frame, deadline: float | None = None) -> None:
         """Read and discard the answer to a request that was interrupted."""
         self._sequence = sequence
-        message = f"{self.address}: a call was interrupted"
-        interrupted = ConnectionLostError(message, address=self.address)
-        self._resume(frame, interrupted, deadline)
+        self._resume(frame, self._interrupted(), deadline)
         self._unanswered = None
+
+    def _interrupted(self) -> ConnectionLostError:
+        message = f"{self.address}: a call was interrupted"
+        return ConnectionLostError(message, address=self.address)
 
     def _resume(self, frame: Frame, lost: ConnectionLostError, deadline: float | None) -> Buffer:
         """Reconnect until the grace period is over, and return the answer to `frame`.

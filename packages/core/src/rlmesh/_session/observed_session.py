@@ -70,6 +70,9 @@ class ObservedSession(ClientSession):
             self._step += count
         return reply
 
+    def begin(self, body: m.RequestBody, expected: type[R]) -> None:
+        """Return None, so that `request` makes and records every request."""
+
     def _record_step(self, seconds: float) -> None:
         """Record a step as a span below that of the caller, unless the caller is a run."""
         if self._tracer is None or IN_RUN.get() or not current_traceparent():

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from rlmesh._arrival import Arrival
 from rlmesh._buffers import Frame, join_parts
 from rlmesh.backends import Buffer
 from rlmesh.errors import ConnectError, ConnectionLostError
@@ -78,6 +79,7 @@ class MemoryConnection:
 
     address = ADDRESS
     transport = "memory"
+    descriptor = -1
 
     def __init__(self, transport: MemoryTransport, connect: Callable[..., _ServerEnd]) -> None:
         self._transport = transport
@@ -86,6 +88,7 @@ class MemoryConnection:
         self._cut_before = self._cut_after = False
         self.requests = 0
         self._frames: deque[bytes] = deque()
+        self._begun: bytes | None = None
         self._server = connect(
             "memory",
             self.cut,
@@ -124,8 +127,22 @@ class MemoryConnection:
         self._frames.append(bytes(answer.frame))
         return self._frames.popleft()
 
+    def begin(self, frame: Frame) -> MemoryConnection:
+        """Keep a frame until the answer is looked for, so that a test can act in between."""
+        self._begun = bytes(frame)
+        return self
+
+    def look(self) -> Arrival:
+        """Send the frame that was begun, and return that its answer is here."""
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            self._frames.append(bytes(self.exchange(begun)))
+        return Arrival.WHOLE
+
     def receive(self, timeout: float | None = None) -> Buffer:
-        """Return the next frame, after a report of progress."""
+        """Return the next frame, after a report of progress or a frame that was begun."""
+        self.look()
+        self._check_open()
         return self._frames.popleft()
 
     def server_has_ended(self) -> bool:

@@ -215,6 +215,9 @@ class GrpcConnection:
             f"environment (factory=), or loading the model: raise connect_timeout if it needs that"
         )
 
+    def begin(self, frame: Frame) -> None:
+        """Return None, because only gRPC's own threads see an answer arrive."""
+
     def server_has_ended(self) -> bool:
         """See `ClientConnection`; over TCP it is not known, because a proxy may be in between."""
         return self._where.is_unix and nobody_listens(self._where)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from rlmesh._arrival import Arrival
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.other_protocol import explain_protocol
@@ -176,6 +177,29 @@ class FramesConnection:
             return self._within(timeout, self._frames.receive)
         try:
             return self._frames.receive()
+        except (FramesEnded, OSError) as error:
+            raise self._lost(error) from None
+
+    def begin(self, frame: Frame) -> FramesConnection | None:
+        """Send a small frame, and return the answer to come; see `ClientConnection.begin`."""
+        frames = self._frames
+        if not (self._begun and frames.descriptor >= 0 and frames.takes_at_once(len(frame))):
+            return None
+        try:
+            self._send(frame)
+        except (FramesEnded, OSError) as error:
+            raise self._lost(error) from None
+        return self
+
+    @property
+    def descriptor(self) -> int:
+        """See `PendingAnswer`."""
+        return self._frames.descriptor
+
+    def look(self) -> Arrival:
+        """See `PendingAnswer`."""
+        try:
+            return self._frames.look()
         except (FramesEnded, OSError) as error:
             raise self._lost(error) from None
 

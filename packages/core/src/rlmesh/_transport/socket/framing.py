@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from time import perf_counter_ns
 
+from rlmesh._arrival import Arrival
 from rlmesh._buffers import Frame, FrameParts
 from rlmesh._transport.limits import MAX_MESSAGE_BYTES, joined, too_large
 from rlmesh._transport.socket.pulse import has_room_to_send
@@ -52,6 +53,13 @@ _LINGER_SECONDS = 1.0
 """Seconds for which the bytes of a client that is not admitted are read."""
 
 
+_EXCHANGES = 64
+"""Number of frames that are exchanged after a large answer: the next ones are probably large."""
+
+_NOW = getattr(socket, "MSG_DONTWAIT", 0) if hasattr(select, "poll") else 0
+"""Flag of calls that do not wait; 0: the system has none."""
+
+
 class FramesEnded(Exception):
     """The peer has closed the connection, or broken a rule of frames."""
 
@@ -85,7 +93,45 @@ class FrameSocket:
         self._spin_wait = SpinWait(connected)
         self._rest = b""
         self._large = False
+        # Number of frames for which `takes_at_once` returns False, because one was large.
+        self._exchanges = 0
         self._ending = threading.Lock()
+
+    @property
+    def descriptor(self) -> int:
+        """File descriptor to wait for; -1: `look` cannot be used."""
+        return self._socket.fileno() if _NOW else -1
+
+    def takes_at_once(self, size: int) -> bool:
+        """Return whether a frame of `size` bytes is sent, and probably answered, without a wait."""
+        if self._exchanges:
+            self._exchanges -= 1
+        return size < _LARGE_BYTES and not (self._exchanges or self._large)
+
+    def look(self) -> Arrival:
+        """Receive what has arrived, without waiting, and return how much of a frame is here.
+
+        Raises:
+            FramesEnded: As `receive`.
+            OSError: As `receive`.
+        """
+        try:
+            more = self._socket.recv(AT_ONCE, _NOW)
+        except BlockingIOError:
+            return Arrival.PART
+        if not more:
+            raise FramesEnded("the peer has closed the connection")
+        self._rest += more
+        return self._arrival()
+
+    def _arrival(self) -> Arrival:
+        if len(self._rest) < HEADER.size:
+            return Arrival.PART
+        (size,) = HEADER.unpack_from(self._rest)
+        if size >= _LARGE_BYTES:  # A reference to shared memory too: its first bit is set.
+            self._exchanges = _EXCHANGES
+            return Arrival.LARGE
+        return Arrival.WHOLE if len(self._rest) >= HEADER.size + size else Arrival.PART
 
     def shake_hands(self) -> None:
         """Begin TLS, if the connection has it; raise OSError if the client does not in time."""

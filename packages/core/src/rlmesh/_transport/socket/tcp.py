@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, ClassVar
 
+from rlmesh._arrival import Arrival
 from rlmesh._buffers import Frame
 from rlmesh._transport.address import Address
 from rlmesh._transport.certificates import load_own, load_trusted, pem
@@ -103,6 +104,16 @@ class TcpFrameSocket(FrameSocket):
                 pass
         return frame
 
+    def look(self) -> Arrival:
+        """See `FrameSocket`."""
+        with self._using:
+            return super().look()
+
+    def _arrival(self) -> Arrival:
+        while self._rest.startswith(self._EMPTY):
+            self._rest = self._rest[len(self._EMPTY) :]
+        return super()._arrival()
+
     def _recv(self, size: int, flags: int = 0) -> bytes:
         silent = 0.0
         while True:
@@ -137,6 +148,11 @@ class TlsFrameSocket(TcpFrameSocket):
     def __init__(self, connected: ssl.SSLSocket, deadline: float = INF) -> None:
         self._secured = connected
         super().__init__(connected, deadline)
+
+    @property
+    def descriptor(self) -> int:
+        """-1, because bytes that OpenSSL has read do not make the socket readable."""
+        return -1
 
     def _look_after(self) -> None:
         # OpenSSL would start again if the kernel's timeout ended a call.
