@@ -319,3 +319,24 @@ def test_a_name_with_a_line_end_makes_no_line_of_the_plan() -> None:
     adapter = resolve(contract, ModelSpec(inputs=(State("", "state/x"),)), backend=NUMPY)
     (line,) = plan_text(adapter).splitlines()
     assert "\x1b" not in line and "forged" in line
+
+
+def test_a_state_and_an_output_take_a_feature() -> None:
+    known = feature(EEF_ROTATION, rotation="quaternion_xyzw")
+    assert State("rotation", known) == State("rotation", EEF_ROTATION, rotation="quaternion_xyzw")
+    assert State("rotation", known, history=2).history == 2
+    assert output(known).feature is known
+    with pytest.raises(TypeError, match="expected no argument 'unit'"):
+        State("rotation", known, unit="rad")
+
+
+@pytest.mark.parametrize("declare", [feature, lambda x: Image("a", x), lambda x: Text("a", x)])
+def test_a_role_is_a_text(declare: Any) -> None:
+    with pytest.raises(TypeError, match=f"role: expected a text, got a feature; .*{IMAGE_WRIST}"):
+        declare(feature(IMAGE_WRIST))
+
+
+@pytest.mark.parametrize("declare", [feature, output, lambda x: State("a", x)])
+def test_what_is_no_role_is_refused(declare: Any) -> None:
+    with pytest.raises(TypeError, match="role: expected a text, got 3"):
+        declare(3)

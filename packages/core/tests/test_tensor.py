@@ -57,3 +57,33 @@ def test_numbers_that_a_type_does_not_hold_are_not_packed() -> None:
         dtype("int8").pack(["1"])  # type: ignore[list-item]
     with pytest.raises(OverflowError, match="out of range for int8"):
         dtype("int8").pack([200])
+
+
+@pytest.mark.parametrize("values", [list(range(7)), [[i, -i] for i in range(7)]])
+@pytest.mark.parametrize("part", [slice(3), slice(2, -1), slice(5, 2), slice(None, None, -2)])
+def test_a_slice_is_that_of_the_list(values: Any, part: slice) -> None:
+    tensor = Tensor.of(values, "int16")
+    found = tensor[part]
+    assert found.tolist() == values[part]
+    assert found.dtype is tensor.dtype and found.shape[1:] == tensor.shape[1:]
+
+
+def test_a_slice_without_a_step_is_a_view() -> None:
+    memory = bytearray(8)
+    part = Tensor(memory, "uint8")[2:4]
+    memory[3] = 9
+    assert part.tolist() == [0, 9]
+
+
+def test_an_index_is_an_integer_of_any_library_or_a_slice() -> None:
+    class Two:
+        def __index__(self) -> int:
+            return 2
+
+    tensor: Any = Tensor.of([1, 2, 3], "int8")
+    assert tensor[Two()] == 3
+    for index in (1.0, "0", (0, 1), None, [0]):
+        with pytest.raises(TypeError, match="expected an integer or a slice of the first dim"):
+            tensor[index]
+    with pytest.raises(TypeError, match="0-dimensional Tensor has no index"):
+        Tensor.of(1, "int8")[0]

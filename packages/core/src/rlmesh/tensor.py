@@ -7,8 +7,9 @@ array interface.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from rlmesh.dtypes import DType, DTypeLike
 from rlmesh.dtypes import dtype as as_dtype
@@ -130,16 +131,54 @@ class Tensor:
             raise TypeError("len() of a 0-dimensional Tensor")
         return self.shape[0]
 
-    def __getitem__(self, index: int) -> Any:
-        """Return the element or sub-tensor at `index` of the first dimension (a view)."""
-        length = len(self)
-        if not -length <= index < length:
-            raise IndexError(f"index {index} is out of range for length {length}")
-        inner = self.shape[1:]
+    @overload
+    def __getitem__(self, index: slice) -> Tensor: ...
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Any: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> Any:
+        """Return a part of the first dimension.
+
+        Args:
+            index: An integer, for one element or sub-tensor; or a slice, for a tensor of as many
+                dimensions. Both are views of the same memory, except a slice with a step other
+                than 1, which is a copy.
+
+        Raises:
+            IndexError: If the integer is out of range.
+            TypeError: If `index` is neither an integer nor a slice, or the tensor has no
+                dimension.
+        """
+        if not self.shape:
+            raise TypeError("a 0-dimensional Tensor has no index; item() returns its element")
+        if isinstance(index, slice):
+            return self._sliced(index)
+        try:
+            at = operator.index(index)
+        except TypeError:
+            raise TypeError(
+                f"expected an integer or a slice of the first dimension, got {index!r:.100}; for "
+                f"other indices view the Tensor with numpy.asarray(tensor)"
+            ) from None
+        length, inner = self.shape[0], self.shape[1:]
+        if not -length <= at < length:
+            raise IndexError(f"index {at} is out of range for length {length}")
         step = math.prod(inner) * self.dtype.itemsize
-        start = (index % length) * step
+        start = (at % length) * step
         part = Tensor(self.buffer[start : start + step], self.dtype, inner)
         return part if inner else part.item()
+
+    def _sliced(self, index: slice) -> Tensor:
+        rows = range(*index.indices(self.shape[0]))
+        inner = self.shape[1:]
+        size = math.prod(inner) * self.dtype.itemsize
+        part: Any
+        if rows.step == 1:
+            part = self.buffer[rows.start * size : rows.stop * size]
+        else:
+            part = b"".join([self.buffer[i * size : (i + 1) * size] for i in rows])
+        return Tensor(part, self.dtype, (len(rows), *inner))
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))

@@ -24,7 +24,7 @@ class Losses:
 
     Attributes:
         count: Number of losses.
-        seconds: Seconds without a connection, of losses that were followed by a resumption.
+        seconds: Seconds from each loss to its last resumption, of losses that were followed by one.
     """
 
     def __init__(self, clock: Clock, level: int) -> None:
@@ -36,10 +36,12 @@ class Losses:
         self._is_logged = True
         self._unlogged = 0
         self._unlogged_before = 0
+        self._counted = 0.0
 
     def level_of_loss(self) -> int:
         """Count a loss, and return the level that it is logged with."""
         self.count += 1
+        self._counted = 0.0
         now = self._clock.monotonic()
         self._is_logged = self._logged_at is None or now - self._logged_at >= _QUIET_SECONDS
         if self._is_logged:
@@ -50,8 +52,16 @@ class Losses:
         return self._level if self._is_logged else logging.DEBUG
 
     def level_of_return(self, seconds: float) -> int:
-        """Count the seconds of a loss, and return the level that its end is logged with."""
-        self.seconds += seconds
+        """Count the seconds of a loss, and return the level that its end is logged with.
+
+        Args:
+            seconds: Seconds since the loss. A connection that breaks again before it has carried an
+                answer is no further loss: the seconds up to its next resumption include those that
+                are counted already.
+        """
+        longer = max(seconds, self._counted)
+        self.seconds += longer - self._counted
+        self._counted = longer
         return self._level if self._is_logged else logging.DEBUG
 
     @property

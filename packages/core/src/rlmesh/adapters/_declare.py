@@ -7,7 +7,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, TypeVar, Union
 
-from rlmesh.adapters._declare_feature import feature, member, size_of
+from rlmesh.adapters._declare_feature import check_role, feature, member, size_of
 from rlmesh.adapters._normalization import Normalization
 from rlmesh.adapters._spec import InputPart, ModelInput, ModelOutput
 from rlmesh.adapters._tags import (
@@ -75,6 +75,7 @@ def Image(  # noqa: N802 - reads like the class of what it returns
 
     Raises:
         ValueError: If a word is none of those, or `size` is not a height and a width.
+        TypeError: If `role` is not a text.
     """
     transform = ImageTransform(
         _sides(size),
@@ -99,20 +100,23 @@ def Image(  # noqa: N802 - reads like the class of what it returns
 
 
 def State(  # noqa: N802
-    name: str, role: str, *, dtype: str | DType | None = "float32", **facts: Any
+    name: str, role: str | Feature, *, dtype: str | DType | None = "float32", **facts: Any
 ) -> ModelInput:
     """Return an input that is one feature of numbers.
 
     Args:
         name: Key of the input in the model's observation.
-        role: The role ("state/eef_position").
+        role: The role ("state/eef_position"), or the `feature`.
         dtype: Element type; None: that of the environment.
-        facts: Arguments of `feature` and, as for `Concat`, of the input.
+        facts: Arguments of `feature`, if `role` is a role, and, as for `Concat`, of the input.
 
     Raises:
         ValueError: If a word is none of those that `feature` knows.
+        TypeError: If an argument is unknown, or `role` is neither a role nor a feature.
     """
     own = {key: facts.pop(key) for key in list(facts) if key in _OF_INPUT}
+    if isinstance(role, Feature):
+        return _input(name, role, dtype, {**own, **facts})
     return _input(name, feature(role, **facts), dtype, own)
 
 
@@ -211,9 +215,13 @@ def Text(  # noqa: N802
         template: Text with "{text}" once, where the text goes.
         lower: Whether the text is written in lower case.
         optional: Whether the model runs without the text.
+
+    Raises:
+        TypeError: If `role` is not a text.
     """
     transform = TextTransform(default, template, lower)
     text = None if transform == TextTransform() else transform
+    check_role(role)
     return ModelInput(name, Feature(role, FeatureKind.TEXT), optional=optional, text=text)
 
 
@@ -225,8 +233,11 @@ def output(role: str | Feature, name: str = "", *, length: int = 0, **facts: Any
         name: Key of the output in what the model returns.
         length: Number of elements, if `Action` cannot know it from the role or the rotation.
         facts: Other fields of `ModelOutput` (`clip`, `threshold`, `relative_to`, ...).
+
+    Raises:
+        TypeError: If `role` is neither a role nor a feature.
     """
-    meaning = feature(role) if isinstance(role, str) else role
+    meaning = role if isinstance(role, Feature) else feature(role)
     return ModelOutput(name, meaning, length=length, **facts)
 
 

@@ -23,7 +23,7 @@ from rlmesh.adapters._tags import (
 )
 from rlmesh.adapters.roles import SIZES, of_part
 
-__all__ = ["feature", "member", "size_of", "tags"]
+__all__ = ["check_role", "feature", "member", "size_of", "tags"]
 
 E = TypeVar("E", bound=Enum)
 Path = Union[str, int, tuple[Union[str, int], ...]]
@@ -78,7 +78,9 @@ def feature(
 
     Raises:
         ValueError: If a word is none of those, `rotate` is no multiple of 90, or `names` is a text.
+        TypeError: If `role` is not a text.
     """
+    check_role(role)
     if rotate % 90:
         raise ValueError(f"rotate: expected a multiple of 90 degrees, got {rotate}")
     kind = _KINDS.get(role.partition("/")[0], FeatureKind.UNSPECIFIED)
@@ -101,6 +103,21 @@ def feature(
         depth=depth,
         gripper=gripper,
     )
+
+
+def check_role(role: object) -> None:
+    """Check that a role is a text.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if isinstance(role, Feature):
+        raise TypeError(
+            f"role: expected a text, got a feature; use its role, {role.role!r:.100}, and the same "
+            f"facts as arguments"
+        )
+    if not isinstance(role, str):
+        raise TypeError(f"role: expected a text, got {role!r:.100}")
 
 
 def _texts(given: Sequence[str], name: str) -> tuple[str, ...]:
