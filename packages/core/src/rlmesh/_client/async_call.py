@@ -76,7 +76,7 @@ class AsyncCall:
         else:
             self._start(kind, call if request is None else request.finish)
 
-    def _start(self, kind: str, call: Callable[[], Any]) -> concurrent.futures.Future[Any]:
+    def _start(self, kind: str, call: Callable[[], Any]) -> None:
         """Let the thread make a call."""
         if self._tasks is None:
             self._tasks = queue.SimpleQueue()
@@ -90,7 +90,6 @@ class AsyncCall:
         self._tasks.put((future, call))
         if self._over:  # By another thread or a signal handler, just now.
             _refuse(self._tasks)
-        return future
 
     def check_idle(self) -> None:
         """Raise ConcurrentCallError if a call has not been waited for."""
@@ -167,10 +166,7 @@ class AsyncCall:
 
     def _arrives(self, request: BegunRequest[Any], timeout: float | None) -> bool:
         """Wait until the answer is here; False if it is late, or in the hands of the thread."""
-        if self.is_done():
-            return True
-        poll = select.poll()
-        poll.register(request.descriptor, select.POLLIN)
+        poll: select.poll | None = None
         begun = time.monotonic()
         while not self.is_done():
             waited = time.monotonic() - begun
@@ -179,6 +175,9 @@ class AsyncCall:
             if waited >= LATE_SECONDS:
                 self.take_long()
                 return False
+            if poll is None:  # Most answers are here by the first look.
+                poll = select.poll()
+                poll.register(request.descriptor, select.POLLIN)
             left = LATE_SECONDS if timeout is None else min(timeout, LATE_SECONDS)
             # Rounded up, so that the last turn is not one without a wait.
             poll.poll(math.ceil((left - waited) * 1000.0))

@@ -237,12 +237,15 @@ class EnvStub:
         self, seed: int | Sequence[int | None] | None, options: Mapping[str, Any] | None
     ) -> None:
         """Begin a reset; see `reset_wait`."""
-        body = self._reset_body(seed, options)
+        self._begin("reset", self._reset_body(seed, options), m.ResetDone)
+
+    def _begin(self, kind: str, body: m.RequestBody, expected: type[Any]) -> None:
+        """Begin a call, which a function of that kind waits for ("reset_wait")."""
         session = self._session
         self._calls.begin(
-            "reset",
-            lambda: session.request(body, m.ResetDone),
-            lambda: session.begin(body, m.ResetDone),
+            kind,
+            lambda: session.request(body, expected),
+            lambda: session.begin(body, expected),
         )
 
     def reset_wait(self, timeout: float | None) -> tuple[Any, dict[Any, Any]]:
@@ -336,12 +339,7 @@ class EnvStub:
 
     def step_async(self, action: Any) -> None:
         """Begin a step, of every lane if the environment is a vector; see `step_wait`."""
-        body, session = self._step_body(action), self._session
-        self._calls.begin(
-            "step",
-            lambda: session.request(body, m.StepDone),
-            lambda: session.begin(body, m.StepDone),
-        )
+        self._begin("step", self._step_body(action), m.StepDone)
 
     def step_wait(self, timeout: float | None) -> tuple[Any, Any, Any, Any, dict[Any, Any]]:
         """Return the results of the running step."""

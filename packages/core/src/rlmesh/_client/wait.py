@@ -6,13 +6,13 @@ import concurrent.futures
 import contextlib
 import math
 import select
-import socket
 import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from rlmesh._client.async_call import AsyncCall
 from rlmesh._client.base import EnvClientBase
+from rlmesh._client.waker import Waker
 from rlmesh._session.begun_request import LATE_SECONDS
 
 __all__ = ["wait"]
@@ -42,7 +42,8 @@ def wait(clients: Iterable[Client], timeout: float | None = None) -> list[Client
     deadline = None if timeout is None else time.monotonic() + timeout
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:
-        waker: _Waker | None = None
+        waker: Waker | None = None
+        watched: set[concurrent.futures.Future[Any]] = set()
         while calls:
             ended = [client for client, call in calls if call.is_known_done]
             now = time.monotonic()
@@ -53,7 +54,10 @@ def wait(clients: Iterable[Client], timeout: float | None = None) -> list[Client
                     call.take_long()
             futures = [call.future for _, call in calls if call.future is not None]
             if futures and waker is None:
-                waker = stack.enter_context(_Waker())
+                waker = stack.enter_context(contextlib.closing(Waker()))
+            if waker is not None:
+                _wake_at_end(set(futures) - watched, waker)
+                watched.update(futures)
             left = LATE_SECONDS
             if deadline is not None:
                 left = min(max(deadline - now, 0.0), LATE_SECONDS)
@@ -75,39 +79,15 @@ def _running(client: EnvClientBase) -> AsyncCall:
     return call
 
 
-class _Waker:
-    """Makes a socket readable when a future has ended."""
-
-    def __init__(self) -> None:
-        self._watched: set[concurrent.futures.Future[Any]] = set()
-
-    def __enter__(self) -> _Waker:
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._reader.close()
-        self._writer.close()
-
-    def fileno(self) -> int:
-        return self._reader.fileno()
-
-    def watch(self, future: concurrent.futures.Future[Any]) -> None:
-        if future not in self._watched:
-            self._watched.add(future)
-            future.add_done_callback(self._wake)
-
-    def _wake(self, future: concurrent.futures.Future[Any]) -> None:
-        # A closed socket means that nothing waits; a full one is readable.
-        with contextlib.suppress(OSError):
-            self._writer.send(b"\0")
+def _wake_at_end(futures: Iterable[concurrent.futures.Future[Any]], waker: Waker) -> None:
+    for future in futures:
+        future.add_done_callback(lambda _: waker.wake())
 
 
 def _look(
     calls: list[AsyncCall],
     futures: list[concurrent.futures.Future[Any]],
-    waker: _Waker | None,
+    waker: Waker | None,
     seconds: float,
 ) -> None:
     """Wait until something has arrived or a future has ended, for some seconds, and look at it."""
@@ -119,8 +99,6 @@ def _look(
     for descriptor in by_descriptor:
         poll.register(descriptor, select.POLLIN)
     if waker is not None:
-        for future in futures:
-            waker.watch(future)
         poll.register(waker, select.POLLIN)
     for descriptor, _ in poll.poll(math.ceil(seconds * 1000.0)):
         if descriptor in by_descriptor:

@@ -34,7 +34,6 @@ class BatchWindow:
         self._is_batched = is_batched
         self.max_size = (max_size or 2**31) if is_batched else 1
         self._usual = 0.0
-        self.gathers = False
         self._free = 0.0
 
     @property
@@ -47,7 +46,6 @@ class BatchWindow:
         self._free = time.perf_counter()
         usual = self._usual or seconds
         self._usual = usual + _SMOOTHING * (seconds - usual)
-        self.gathers = self.max_size > 1 and self._usual >= _CHEAP
 
     def patience(self, count: int, since: float, states: Iterable[EndpointState]) -> float:
         """Return the seconds to wait for more observations; 0: none.
@@ -57,7 +55,7 @@ class BatchWindow:
             since: Time at which the first one became ready, by `time.perf_counter`.
             states: The endpoints.
         """
-        if not self.gathers or count >= self.max_size:
+        if self._usual < _CHEAP or count >= self.max_size:
             return 0.0
         last = max(since, self._free) + self._usual
         if not any(state.expected <= last for state in states):

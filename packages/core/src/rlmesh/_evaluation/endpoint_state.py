@@ -12,9 +12,8 @@ from typing import Any
 from rlmesh._evaluation.endpoints import EndpointFacts, Opened, Source
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.lanes import Lanes
-from rlmesh._evaluation.workers import Worker
+from rlmesh._evaluation.workers import Begin, Worker
 from rlmesh._policy.owned import owned
-from rlmesh._session.begun_request import BegunRequest
 from rlmesh._session.clock import SYSTEM_CLOCK
 from rlmesh._session.losses import Losses
 from rlmesh.adapters._view import ObservationView
@@ -133,12 +132,7 @@ class EndpointState:
         step, begin = lanes.step, lanes.begin
         self._submit("step", lambda: step(sent), (lambda: begin(sent)) if polls else None)
 
-    def _submit(
-        self,
-        kind: str,
-        call: Callable[[], Any],
-        begin: Callable[[], BegunRequest[Any] | None] | None = None,
-    ) -> None:
+    def _submit(self, kind: str, call: Callable[[], Any], begin: Begin | None = None) -> None:
         self.is_busy = True
         self._kind = kind
         self._since = time.perf_counter()

@@ -6,8 +6,6 @@ interpreter's lock. A call with a large, late or lost answer goes on in a thread
 
 from __future__ import annotations
 
-import contextlib
-import os
 import queue
 import select
 import time
@@ -17,12 +15,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from rlmesh._arrival import Arrival
+from rlmesh._client.waker import Waker
 from rlmesh._evaluation.workers import Begin, Done, ThreadWorker, made
 from rlmesh._session.begun_request import LATE_SECONDS, BegunRequest
 
 __all__ = ["DoneQueue", "PollingWorker"]
-
-_ABLE = hasattr(select, "poll") and hasattr(os, "set_blocking")
 
 _SWEEP_SECONDS = 0.5
 """Seconds between two looks for late answers."""
@@ -64,16 +61,15 @@ class DoneQueue:
         self._sleeps = False
         self._swept = 0.0
         self._registered: set[int] = set()
-        self._wake_ends: tuple[int, int] | None = None
+        self._waker: Waker | None = None
         self._poll: Any = None
 
     def put(self, done: Done) -> None:
         """Receive a call that has ended in a thread."""
         self._ended.put(done)
-        ends = self._wake_ends
-        if self._sleeps and ends is not None:
-            with contextlib.suppress(OSError):  # A full pipe wakes too; a closed one need not.
-                os.write(ends[1], b"\0")
+        waker = self._waker
+        if self._sleeps and waker is not None:
+            waker.wake()
 
     def watch(self, call: _Call) -> None:
         """Look for the answer to a call from now on."""
@@ -85,12 +81,10 @@ class DoneQueue:
         self._begun[descriptor] = call
 
     def _open(self) -> Any:
-        """Make and return what waits for descriptors, with a pipe that wakes it."""
-        self._wake_ends = reader, writer = os.pipe()
-        for end in (reader, writer):
-            os.set_blocking(end, False)
+        """Make and return what waits for descriptors, with what wakes it."""
+        self._waker = Waker()
         self._poll = select.poll()
-        self._poll.register(reader, select.POLLIN)
+        self._poll.register(self._waker, select.POLLIN)
         return self._poll
 
     def take_call(self, worker: PollingWorker) -> _Call | None:
@@ -149,17 +143,16 @@ class DoneQueue:
             self._swept = now
             for call in [c for c in self._begun.values() if now - c.begun > LATE_SECONDS]:
                 del self._begun[call.descriptor]
-                call.worker.complete(call)
+                call.worker.hand_over(call)
         return self._found.popleft() if self._found else None
 
     def _read(self, descriptor: int) -> None:
         """Read what has come from an endpoint."""
         call = self._begun.get(descriptor)
         if call is None:
-            # The pipe, or a connection that has ended between two calls.
-            if self._wake_ends is not None and descriptor == self._wake_ends[0]:
-                with contextlib.suppress(OSError):
-                    os.read(descriptor, 1 << 16)
+            # What wakes this thread, or a connection that has ended between two calls.
+            if self._waker is not None and descriptor == self._waker.fileno():
+                self._waker.drain()
             else:
                 self._poll.unregister(descriptor)
                 self._registered.discard(descriptor)
@@ -170,16 +163,15 @@ class DoneQueue:
         if arrival is not Arrival.PART:
             del self._begun[descriptor]
         if arrival is Arrival.LARGE:
-            call.worker.complete(call)
+            call.worker.hand_over(call)
 
     def close(self) -> None:
         """Free the descriptors; threads may still put calls."""
-        ends, self._wake_ends = self._wake_ends, None
-        for end in ends or ():
-            os.close(end)
+        if self._waker is not None:
+            self._waker.close()
 
 
-class PollingWorker:
+class PollingWorker(ThreadWorker):
     """A worker that leaves short calls to the thread of the run, and makes the others in its own.
 
     Args:
@@ -187,46 +179,37 @@ class PollingWorker:
         results: Queue for the calls that have ended.
     """
 
-    is_inline = False
-
     def __init__(self, endpoint: int, results: DoneQueue) -> None:
-        self._endpoint = endpoint
-        self._results = results
-        self._thread = ThreadWorker(endpoint, results)
+        super().__init__(endpoint, results)
+        self._queue = results
 
     def submit(self, kind: str, call: Callable[[], Any], begin: Begin | None = None) -> None:
         """Begin a call, or queue it for the thread; see `Worker.submit`."""
-        if begin is None or not _ABLE:
-            self._thread.submit(kind, call)
+        if begin is None:
+            super().submit(kind, call)
             return
-        begun = time.perf_counter()
-        try:
-            request = begin()
-        except Exception as error:
-            self._results.put(Done(self._endpoint, kind, None, error, begun, time.perf_counter()))
-            return
-        if request is None:
-            self._thread.submit(kind, call)
+        beginning = made(self._endpoint, kind, begin, Exception)
+        request: BegunRequest[Any] | None = beginning.result
+        if beginning.error is not None:
+            self._queue.put(beginning)
+        elif request is None:
+            super().submit(kind, call)
         elif request.descriptor < 0:
-            self._thread.complete(kind, request.finish, begun)
+            self.complete(kind, request.finish, beginning.begun)
         else:
-            self._results.watch(_Call(self, kind, request, begun))
+            self._queue.watch(_Call(self, kind, request, beginning.begun))
 
     def finished(self, call: _Call) -> Done:
         """Return the outcome of a call that was answered."""
         return made(self._endpoint, call.kind, call.request.finish, Exception, call.begun)
 
-    def complete(self, call: _Call) -> None:
+    def hand_over(self, call: _Call) -> None:
         """Let the thread wait for the rest of a call."""
-        self._thread.complete(call.kind, call.request.finish, call.begun)
+        self.complete(call.kind, call.request.finish, call.begun)
 
     def finish(self, last: Callable[[], Any] | None) -> None:
         """Queue the last call after the one that runs, and the end; see `Worker.finish`."""
-        call = self._results.take_call(self)
+        call = self._queue.take_call(self)
         if call is not None:
-            self.complete(call)
-        self._thread.finish(last)
-
-    def join(self, patience: float) -> None:
-        """Wait for the thread; see `Worker.join`."""
-        self._thread.join(patience)
+            self.hand_over(call)
+        super().finish(last)

@@ -205,10 +205,10 @@ class Scheduler:
 
     def _waiting(self) -> PolicyQueue | None:
         """Return the policy that waits the shortest for more observations; None: none has any."""
-        if len(self._queues) == 1:  # The usual case, at every step.
-            return self._queues[0] if self._queues[0].is_waited_for else None
         waiting = [queue for queue in self._queues if queue.is_waited_for]
-        return min(waiting, key=PolicyQueue.patience, default=None)
+        if len(waiting) > 1:
+            return min(waiting, key=PolicyQueue.patience)
+        return waiting[0] if waiting else None
 
     def _handle(self, done: Done) -> None:
         if done.endpoint == WATCHER:

@@ -63,8 +63,6 @@ class PolicyQueue:
 
     def patience(self) -> float:
         """Return the seconds to wait for more observations; 0: none."""
-        if not self._gathering.gathers:
-            return 0.0
         states = (state for group in self.groups for state in group.states)
         return self._gathering.patience(len(self._ready), self._ready[0][1].ready, states)
 

@@ -35,14 +35,13 @@ class BegunRequest(Generic[R]):
         frame: The argument.
         answer: The answer to come; None: the request is not sent yet, or its connection is lost.
         is_here: Whether a look has found all of the answer.
-        is_sent: Whether the connection has sent the request.
         is_torn: Whether an interrupt came while the answer was read, a part of which may be lost.
         reply: The reply, of one element; empty: it is not here.
     """
 
     __slots__ = (
         *("_receive", "_then", "answer", "frame"),
-        *("is_here", "is_sent", "is_torn", "reply", "sequence"),
+        *("is_here", "is_torn", "reply", "sequence"),
     )
 
     def __init__(
@@ -51,7 +50,6 @@ class BegunRequest(Generic[R]):
         self.sequence = sequence
         self.frame = frame
         self.answer: PendingAnswer | None = None
-        self.is_sent = True
         self.is_torn = False
         self.reply: tuple[Any, ...] = ()
         self._receive = receive

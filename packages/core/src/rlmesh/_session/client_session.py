@@ -206,13 +206,14 @@ class ClientSession:
             # If the connection is lost, the thread that finishes the request resumes the session.
             with contextlib.suppress(ConnectionLostError):
                 begun.answer = self._transport.begin(frame)
-                begun.is_sent = begun.answer is not None
             return begun
 
     def _receive_begun(self, expected: type[R], begun: BegunRequest[R]) -> None:
         """Wait for the reply to a request that was begun, and set it."""
         sequence, frame = begun.sequence, begun.frame
-        first: Callable[[], Buffer] | None = self._transport.receive if begun.is_sent else None
+        first: Callable[[], Buffer] | None = None
+        if begun.answer is not None:
+            first = self._transport.receive
         if begun.is_torn:
             first = partial(self._resume, frame, self._interrupted(), None)
         with self._busy:
