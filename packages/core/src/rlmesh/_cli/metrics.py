@@ -16,6 +16,7 @@ import typer
 from rlmesh._cli.sources import UsageProblem
 from rlmesh._logs import facts, logger, warn
 from rlmesh._optional import optional_import
+from rlmesh._transport.address import Address
 from rlmesh._transport.token import admits
 
 __all__ = ["Metrics", "is_loopback", "metrics_served"]
@@ -71,7 +72,7 @@ def metrics_served(address: str | None, token: str) -> Generator[str | None, Non
     threading.Thread(
         target=server.serve_forever, args=(_POLL_SECONDS,), name="rlmesh-metrics", daemon=True
     ).start()
-    where = f"http://{_authority(host, server.server_port)}/metrics"
+    where = f"http://{Address('http', host, server.server_port).authority}/metrics"
     if not is_loopback(host):
         warn(
             f"{where} can be read from other hosts, without TLS"
@@ -164,10 +165,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _Handler(WSGIRequestHandler):

@@ -12,6 +12,7 @@ from rlmesh._client.base import EnvClientBase
 from rlmesh._evaluation.endpoint_state import EndpointState
 from rlmesh._evaluation.episode import RunningEpisode
 from rlmesh._evaluation.workers import Done
+from rlmesh._session.observed_session import times
 from rlmesh._telemetry import IN_RUN, api, is_sampled, steps_per_span, tracer
 from rlmesh.results import EpisodeResult, RunResult
 
@@ -156,10 +157,4 @@ def _times(state: EndpointState, seconds: float) -> dict[str, float]:
     env = None if state.lanes is None else state.lanes.env
     if not isinstance(env, EnvClientBase):
         return {"rlmesh.environment_seconds": seconds}
-    inside = env._stub.call_seconds
-    if inside is None:
-        return {}
-    return {
-        "rlmesh.environment_seconds": inside,
-        "rlmesh.wire_seconds": max(seconds - inside, 0.0),
-    }
+    return times(seconds, env._stub.call_seconds)

@@ -21,7 +21,7 @@ from rlmesh._telemetry import (
 from rlmesh._wire.fast_path_reader import read_call_seconds
 from rlmesh.backends import Buffer
 
-__all__ = ["ObservedSession", "session_class"]
+__all__ = ["ObservedSession", "session_class", "times"]
 
 R = TypeVar("R")
 

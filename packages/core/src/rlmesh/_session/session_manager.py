@@ -356,16 +356,13 @@ class SessionManager:
         reply = self._reply(session, request, frame)
         if session.fault or isinstance(reply, m.Failure):
             self._log.crashed(session, reply)
+        spent = time.perf_counter_ns() - start
+        if self.observer is not None:
+            self.observer.answered(session, request.body, reply, spent / 1e9)
         if isinstance(reply, bytes):
-            if self.observer is not None:
-                seconds = (time.perf_counter_ns() - start) / 1e9
-                self.observer.answered(session, request.body, reply, seconds)
             return self._checked(request.sequence, reply), None
         called = not isinstance(reply, m.Failure) or reply.code in m.OF_USER_CODE
-        call_us = (time.perf_counter_ns() - start) // 1000 if called else 0
-        if self.observer is not None:
-            seconds = (time.perf_counter_ns() - start) / 1e9
-            self.observer.answered(session, request.body, reply, seconds)
+        call_us = spent // 1000 if called else 0
         answer = write_answer(
             self._codec, request.sequence, reply, call_us, allocate, aligned=aligned
         )
