@@ -41,6 +41,11 @@ class Case:
         pattern = bytes.fromhex(self.pattern)
         return (pattern * (self.frame_bytes // len(pattern) + 1))[: self.frame_bytes]
 
+    @property
+    def read_frame(self) -> bytes:
+        """The frame that a reader returns; empty: it refuses the case."""
+        return b"" if self.refused else self.frame
+
 
 def cases() -> list[Case]:
     path = VECTORS / "sessions" / "memory" / "all.json"
@@ -79,25 +84,27 @@ def exactly(script: socket.socket, size: int) -> bytes:
     return data
 
 
+def write(case: Case, segment: Segment, script: socket.socket) -> None:
+    """Write a case as the peer of a reader, and check what the reader sends."""
+    frame = case.read_frame
+    for event in case.events:
+        if event["event"] == "put":
+            start, size, offset = event["start"], event["size"], event["offset"]
+            segment.memory[offset : offset + size] = frame[start : start + size]
+        elif event["event"] == "send":
+            script.sendall(bytes.fromhex(event["hex"]))
+        else:
+            assert exactly(script, 1).hex() == event["hex"]
+
+
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_our_reader_reads_the_frame(case: Case) -> None:
-    segment, frame = Segment(case.segment_bytes), b"" if case.refused else case.frame
-
-    def write(script: socket.socket) -> None:
-        for event in case.events:
-            if event["event"] == "put":
-                start, size, offset = event["start"], event["size"], event["offset"]
-                segment.memory[offset : offset + size] = frame[start : start + size]
-            elif event["event"] == "send":
-                script.sendall(bytes.fromhex(event["hex"]))
-            else:
-                assert exactly(script, 1).hex() == event["hex"]
-
+    segment, frame = Segment(case.segment_bytes), case.read_frame
     with ends() as (script, ours):
         first = b"\1\0\0\0x"
         socket.send_fds(script, [first], [segment.descriptor])
         assert bytes(ours.receive_first()) == b"x"
-        writer = threading.Thread(target=write, args=(script,))
+        writer = threading.Thread(target=write, args=(case, segment, script))
         writer.start()
         try:
             if case.refused:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 
 from rlmesh import EnvServer
 from rlmesh.numpy import RemoteEnv
-from tests.conformance.test_memory_vectors import Case, Segment, cases, exactly
+from tests.conformance.test_memory_vectors import Case, Segment, cases, write
 from tests.cpp.programs import FLAGS, compiled
 from tests.processes import announced
 from tests.size import LONG
@@ -59,19 +60,8 @@ def read(segments: Sequence[Segment], act: Any) -> subprocess.CompletedProcess[b
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_the_reader_reads_the_frame(case: Case) -> None:
-    segment, frame = Segment(case.segment_bytes), b"" if case.refused else case.frame
-
-    def write(script: socket.socket) -> None:
-        for event in case.events:
-            if event["event"] == "put":
-                start, size, offset = event["start"], event["size"], event["offset"]
-                segment.memory[offset : offset + size] = frame[start : start + size]
-            elif event["event"] == "send":
-                script.sendall(bytes.fromhex(event["hex"]))
-            else:
-                assert exactly(script, 1).hex() == event["hex"]
-
-    done = read([segment], write)
+    segment, frame = Segment(case.segment_bytes), case.read_frame
+    done = read([segment], partial(write, case, segment))
     assert (done.returncode, done.stdout) == ((3, b"") if case.refused else (0, frame))
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import ROOT, finished
+from tests.notebooks import kernel_messages
 from tests.size import only_long
 from tools.notebooks.__main__ import FOLDER, main, run
-from tools.pythons import fresh_venv, made_once, pip_install
 
 pytest.importorskip("gymnasium")
 pytest.importorskip("rlmesh_numpy")
@@ -54,29 +50,26 @@ def test_another_output_is_found_and_written(tmp_path: Path) -> None:
     assert code_cells(path)[0]["outputs"][0]["text"] == ["3\n"]
 
 
+def printed(messages: list[dict[str, Any]]) -> str:
+    """Return what a cell prints, and the exception that it raises."""
+    text = ""
+    for one in messages:
+        if one["kind"] == "stream" and one["name"] == "stdout":
+            text += one["text"]
+        elif one["kind"] == "error":
+            text += f"{one['ename']}: {one['evalue']}"
+    return text
+
+
 @pytest.mark.slow
 @only_long
 @pytest.mark.timeout(900)
 def test_a_real_kernel_prints_the_same(tmp_path: Path) -> None:
-    # The environment of packages/core/tests/test_notebook_kernel.py.
-    lock = ROOT / "requirements" / "notebook.txt"
-    folder = ROOT / "build" / "notebook" / "{}.{}".format(*sys.version_info[:2])
-    with made_once(folder, hashlib.sha256(lock.read_bytes()).hexdigest()) as needed:
-        if needed:
-            pip_install(fresh_venv(sys.executable, folder), ["--require-hashes", "-r", lock])
-    sources = ("packages/core/src", "packages/numpy/src", "gen/python/src")
-    done = finished(
-        [str(Path(__file__).with_name("notebook_kernel.py")), *map(str, PATHS)],
-        program=str(folder / "bin" / "python"),
-        timeout=300,
-        PYTHONPATH=os.pathsep.join(str(ROOT / source) for source in sources),
-        IPYTHONDIR=str(tmp_path / "ipython"),
-        JUPYTER_RUNTIME_DIR=str(tmp_path / "runtime"),
-        JUPYTER_PATH=str(folder / "share" / "jupyter"),
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-    found = json.loads(line.removeprefix("RESULT"))
+    cells = {path.name: ["".join(x["source"]) for x in code_cells(path)] for path in PATHS}
+    found = {
+        name: [printed(messages) for messages in notebook]
+        for name, notebook in kernel_messages(cells, tmp_path).items()
+    }
     for path in PATHS:
         outputs = [
             [line for x in cell["outputs"] for line in x["text"]] for cell in code_cells(path)

@@ -1,13 +1,8 @@
-"""Runs the cells of a notebook in a real kernel, and prints what the kernel has shown as JSON."""
+"""The cells of a notebook that shows results and progress, and awaits."""
 
 from __future__ import annotations
 
-import json
-import sys
-from queue import Empty
-from typing import Any
-
-from jupyter_client.manager import start_new_kernel  # pants: no-infer-dep
+__all__ = ["CELLS"]
 
 ENV = """
 import asyncio
@@ -55,36 +50,3 @@ print(await beside(), await asyncio.to_thread(lambda: len(
     rlmesh.evaluate(one, Walk(), seeds=range(4)).episodes)))
 """,
 }
-
-
-def shown_by(client: Any, code: str) -> list[dict[str, Any]]:
-    """Run a cell, and return the messages that it made, without those on its state."""
-    request = client.execute(code)
-    found = []
-    while True:
-        try:
-            message = client.get_iopub_msg(timeout=120)
-        except Empty:
-            raise TimeoutError(code) from None
-        if message["parent_header"].get("msg_id") != request:
-            continue
-        kind, content = message["msg_type"], message["content"]
-        if kind == "status" and content["execution_state"] == "idle":
-            return found
-        if kind not in ("status", "execute_input"):
-            found.append({"kind": kind, **content})
-
-
-def main() -> None:
-    """Print the messages of each cell."""
-    manager, client = start_new_kernel(kernel_name="python3")
-    try:
-        shown = {name: shown_by(client, code) for name, code in CELLS.items()}
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    print("RESULT" + json.dumps(shown, default=str), file=sys.stdout, flush=True)
-
-
-if __name__ == "__main__":
-    main()

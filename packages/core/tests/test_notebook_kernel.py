@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.processes import ROOT, finished
+from packages.core.tests.notebook_cells import CELLS
+from tests.notebooks import kernel_messages
 from tests.size import only_long
-from tools.pythons import fresh_venv, made_once, pip_install
 
 pytestmark = [pytest.mark.slow, only_long, pytest.mark.timeout(900)]
-
-LOCK = ROOT / "requirements" / "notebook.txt"
-SOURCES = ("packages/core/src", "packages/numpy/src", "gen/python/src")
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The messages of each cell of `notebook_cells.py`, in an environment kept in build/."""
-    folder = ROOT / "build" / "notebook" / "{}.{}".format(*sys.version_info[:2])
-    with made_once(folder, hashlib.sha256(LOCK.read_bytes()).hexdigest()) as needed:
-        if needed:
-            pip_install(fresh_venv(sys.executable, folder), ["--require-hashes", "-r", LOCK])
-    done = finished(
-        [str(Path(__file__).with_name("notebook_cells.py"))],
-        program=str(folder / "bin" / "python"),
-        timeout=300,
-        PYTHONPATH=os.pathsep.join(str(ROOT / source) for source in SOURCES),
-        IPYTHONDIR=str(tmp_path_factory.mktemp("ipython")),
-        JUPYTER_RUNTIME_DIR=str(tmp_path_factory.mktemp("runtime")),
-        JUPYTER_PATH=str(folder / "share" / "jupyter"),
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("RESULT"))
-    found: dict[str, Any] = json.loads(line.removeprefix("RESULT"))
+    """The messages of each cell of `notebook_cells.py`."""
+    folder = tmp_path_factory.mktemp("notebook")
+    messages = kernel_messages({"cells": list(CELLS.values())}, folder)["cells"]
+    found: dict[str, Any] = dict(zip(CELLS, messages))
     errors = [one for messages in found.values() for one in messages if one["kind"] == "error"]
     assert errors == []
     return found
