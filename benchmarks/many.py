@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import statistics
-import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import gymnasium
 import numpy as np
 
 import rlmesh
+from benchmarks.threads import seconds_together
 
 __all__ = ["main"]
 
@@ -52,13 +52,7 @@ def by_threads(clients: list[Any]) -> float:
             if client.step(0)[2]:
                 client.reset()
 
-    threads = [threading.Thread(target=play, args=(client,)) for client in clients]
-    begun = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(clients) * STEPS / (time.perf_counter() - begun)
+    return len(clients) * STEPS / seconds_together(play, clients)
 
 
 def by_one_thread(clients: list[Any]) -> float:

@@ -11,12 +11,12 @@ import json
 import multiprocessing
 import os
 import statistics
-import threading
 import time
 from multiprocessing.synchronize import Barrier
 from typing import Any, Literal
 
 import rlmesh
+from benchmarks.threads import seconds_together
 
 __all__ = ["main"]
 
@@ -53,13 +53,7 @@ def steps_a_second(workers: Literal["thread", "process"], clients: int) -> float
         for remote in remotes:
             remote.reset()
             remote.step(0)
-        threads = [threading.Thread(target=_play, args=(remote,)) for remote in remotes]
-        begun = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        seconds = time.perf_counter() - begun
+        seconds = seconds_together(_play, remotes)
         for remote in remotes:
             remote.close()
     return clients * STEPS / seconds

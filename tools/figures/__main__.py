@@ -59,7 +59,9 @@ def steps_table(results: str) -> str:
     columns = {name: _rows(results, heading) for heading, name in CASES.items()}
     rows = [f"| step, µs | {' | '.join(columns)} |", "|---|" + "--:|" * len(columns)]
     for side in SIDES:
-        rows.append(f"| {side} | {' | '.join(_cell(rows, side) for rows in columns.values())} |")
+        rows.append(
+            f"| {side} | {' | '.join(_cells(rows, side)[0] for rows in columns.values())} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -75,8 +77,7 @@ def throughput_table(results: str) -> str:
     found = _rows(results, ENDPOINTS)
     rows = ["| steps a second, endpoints: | 1 | 2 | 4 | 8 |", "|---|--:|--:|--:|--:|"]
     for side in SIDES:
-        _cell(found, side)
-        rows.append(f"| {side} | {' | '.join(found[side][:4])} |")
+        rows.append(f"| {side} | {' | '.join(_cells(found, side)[:4])} |")
     return "\n".join(rows) + "\n"
 
 
@@ -114,10 +115,10 @@ def _rows(results: str, heading: str) -> dict[str, list[str]]:
     return rows
 
 
-def _cell(rows: dict[str, list[str]], side: str) -> str:
+def _cells(rows: dict[str, list[str]], side: str) -> list[str]:
     if side not in rows:
         raise ValueError(f"RESULTS.md: expected a row of {side!r}")
-    return rows[side][0]
+    return rows[side]
 
 
 if __name__ == "__main__":

@@ -54,10 +54,11 @@ def generated(navigation: list[str]) -> Iterator[tuple[str, str]]:
         navigation: Paths of the pages that the navigation lists.
     """
     contract = (ROOT / CONTRACT).read_text(encoding="utf-8")
+    known = rule_ids(contract)
     yield "contract.md", contract_page(contract)
     for name, source in DOCUMENTS.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        yield name, link_rules(text, rule_ids(contract), "contract.md")
+        yield name, link_rules(text, known, "contract.md")
     for path in sorted((ROOT / "examples/notebooks").glob("*.ipynb")):
         yield f"notebooks/{path.stem}.md", notebook_page(path.read_text(encoding="utf-8"))
     for page in navigation:
