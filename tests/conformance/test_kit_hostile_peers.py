@@ -17,8 +17,8 @@ import pytest
 from rlmesh_proto.env.v1 import env_pb2
 
 from rlmesh import TLS
-from rlmesh._conformance.connection import Connection
 from rlmesh._conformance import grpc_streams
+from rlmesh._conformance.connection import Connection
 from rlmesh._conformance.dialects import ENV
 from rlmesh._conformance.findings import Failed
 from rlmesh._conformance.grpc_streams import MAX_UNREAD, GrpcStream, open_channel
